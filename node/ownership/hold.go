@@ -16,7 +16,6 @@ type Hold struct {
 	cliente Cliente
 	lease   *Lease
 	token   atomic.Pointer[Token]
-	ended   atomic.Bool
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 }
@@ -43,7 +42,7 @@ func (h *Hold) Context() context.Context { return h.ctx }
 // Check returns nil while this process may act for the cliente at now. Otherwise it ends the
 // Hold where it had not ended, and returns the cause.
 func (h *Hold) Check(now time.Time) error {
-	if h.ended.Load() {
+	if h.ctx.Err() != nil {
 		return context.Cause(h.ctx)
 	}
 	if h.lease.Passed(now) {
@@ -55,7 +54,4 @@ func (h *Hold) Check(now time.Time) error {
 
 // End ends the ownership with a cause: Context is cancelled when End returns. The first
 // cause stands. Call it before returning the error that made it necessary.
-func (h *Hold) End(cause error) {
-	h.cancel(cause)
-	h.ended.Store(true)
-}
+func (h *Hold) End(cause error) { h.cancel(cause) }
