@@ -1,0 +1,189 @@
+package emulator
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.mau.fi/whatsmeow/types"
+)
+
+// account is a phone number on WhatsApp: its phone and the devices linked to it. Guarded by
+// Emulator.mu, but for phone, which has its own lock.
+type account struct {
+	number   string
+	name     string
+	pn, lid  types.JID // without device
+	phone    *phone
+	devices  map[uint16]*device // linked ones; the phone is device 0 and not among them
+	issued   uint16             // highest device number ever given
+	contacts map[*account]struct{}
+	accepted map[string]struct{} // IDs of messages it sent
+}
+
+// device is one linked device. Guarded by Emulator.mu.
+type device struct {
+	account  *account
+	number   uint16
+	pn, lid  types.JID // with the device number
+	keyIndex uint32
+	noise    [32]byte // its static key: what authenticates a login
+	keys     deviceKeys
+
+	conn        *conn
+	queue       []*queued
+	logins      int
+	conflicts   int
+	lastLogin   time.Time
+	ratchets    *ratchets
+	askedToFill bool // told that its one-time keys run out
+	fewKeys     bool // the first count was answered by Options.FewPrekeys
+}
+
+const (
+	minDigits = 5
+	maxDigits = 15 // E.164
+)
+
+func checkNumber(number string) error {
+	if len(number) < minDigits || len(number) > maxDigits || strings.Trim(number, "0123456789") != "" || number[0] == '0' {
+		return fmt.Errorf("%w: number %q: want %d to %d digits with country code, no leading zero", ErrBadInput, number, minDigits, maxDigits)
+	}
+	return nil
+}
+
+// lidOf makes an account's LID user from its number: 15 digits, the same in every run.
+func lidOf(number string) string {
+	h := fnv.New64a()
+	h.Write([]byte(number))
+	return strconv.FormatUint(100_000_000_000_000+h.Sum64()%800_000_000_000_000, 10)
+}
+
+// AddPhone puts a phone with that number on WhatsApp and returns its JID. name is what
+// recipients see as its push name.
+func (e *Emulator) AddPhone(number, name string) (string, error) {
+	if err := checkNumber(number); err != nil {
+		return "", err
+	}
+	a := &account{
+		number:   number,
+		name:     cmp.Or(name, number),
+		pn:       types.NewJID(number, types.DefaultUserServer),
+		lid:      types.NewJID(lidOf(number), types.HiddenUserServer),
+		devices:  make(map[uint16]*device),
+		contacts: make(map[*account]struct{}),
+		accepted: make(map[string]struct{}),
+	}
+	a.phone = newPhone(e, a)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return "", ErrClosed
+	}
+	if _, ok := e.accounts[number]; ok {
+		return "", fmt.Errorf("%w: phone %s exists", ErrConflict, number)
+	}
+	if other, ok := e.lids[a.lid.User]; ok {
+		return "", fmt.Errorf("%w: phone %s has the LID of %s; use another number", ErrConflict, number, other.number)
+	}
+	e.accounts[number] = a
+	e.lids[a.lid.User] = a
+	e.note(Event{Kind: KindPhone, Number: number})
+	return a.pn.String(), nil
+}
+
+func (e *Emulator) accountByNumber(number string) (*account, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a, ok := e.accounts[number]; ok {
+		return a, nil
+	}
+	if err := checkNumber(number); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: phone %s", ErrNotFound, number)
+}
+
+// accountLocked finds the account of a JID in either form.
+func (e *Emulator) accountLocked(j types.JID) *account {
+	switch j.Server {
+	case types.DefaultUserServer, types.LegacyUserServer:
+		return e.accounts[j.User]
+	case types.HiddenUserServer:
+		return e.lids[j.User]
+	}
+	return nil
+}
+
+// deviceLocked finds a linked device of a JID in either form; nil for a phone.
+func (e *Emulator) deviceLocked(j types.JID) *device {
+	if a := e.accountLocked(j); a != nil {
+		return a.devices[j.Device]
+	}
+	return nil
+}
+
+// sortedDevices is the account's linked devices by number.
+func (a *account) sortedDevices() []*device {
+	return slices.SortedFunc(maps.Values(a.devices), func(x, y *device) int { return cmp.Compare(x.number, y.number) })
+}
+
+// deviceJIDs is every device of the account, the phone first, in LID or phone number form.
+func (a *account) deviceJIDs(server string) []types.JID {
+	base := a.lid
+	if server != types.HiddenUserServer {
+		base = a.pn
+	}
+	out := []types.JID{base}
+	for _, d := range a.sortedDevices() {
+		j := base
+		j.Device = d.number
+		out = append(out, j)
+	}
+	return out
+}
+
+// deviceHash is the hash of a device list as clients compute it: "2:" and the raw base64 of
+// the first six bytes of SHA-256 over the sorted AD strings.
+func deviceHash(devices []types.JID) string {
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.ADString()
+	}
+	slices.Sort(names)
+	sum := sha256.Sum256([]byte(strings.Join(names, "")))
+	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
+}
+
+// DeviceInfo is what GET /devices tells of a linked device.
+type DeviceInfo struct {
+	Device      string    `json:"device"`
+	Connected   bool      `json:"connected"`
+	Logins      int       `json:"logins"`
+	Conflicts   int       `json:"conflicts"`
+	LastLoginAt time.Time `json:"last_login_at,omitzero"`
+	Queued      int       `json:"queued"` // stanzas that wait to be acknowledged by it
+}
+
+// Devices lists all linked devices, by number and device.
+func (e *Emulator) Devices() []DeviceInfo {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := []DeviceInfo{}
+	for _, number := range slices.Sorted(maps.Keys(e.accounts)) {
+		for _, d := range e.accounts[number].sortedDevices() {
+			out = append(out, DeviceInfo{
+				Device: d.pn.String(), Connected: d.conn != nil, Logins: d.logins,
+				Conflicts: d.conflicts, LastLoginAt: d.lastLogin, Queued: len(d.queue),
+			})
+		}
+	}
+	return out
+}

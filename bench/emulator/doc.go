@@ -1,0 +1,20 @@
+// Package emulator stands in for WhatsApp: the server that linked devices talk to, the phones
+// they are linked to, and the referee that tells whether the devices behaved.
+//
+// It speaks what an unmodified whatsmeow speaks (Noise handshake, QR pairing, login, messages,
+// receipts, retries, the offline queue) and does what the protocol means where whatsmeow is
+// lenient, since other clients are tried on it too. Its shapes were read from whatsmeow's
+// source and run against it; nothing was compared with the real server, which is the limit of
+// what a test against it proves.
+//
+// Everything is in memory, in one process with one clock. That is what makes it a referee: it
+// sees every socket and every ratchet counter of every device, in one order (see referee.go
+// and ratchet.go).
+//
+// # Locks
+//
+// Emulator.mu guards the server's state: accounts, devices, queues, sockets, faults. Phones do
+// their cryptography under their own phone.mu, which is taken first: a holder of phone.mu may
+// take Emulator.mu, never the other way round. The locks of conn, mailbox and referee are
+// leaves. No lock is held over I/O.
+package emulator

@@ -1,0 +1,176 @@
+package emulator
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// phone is an account's phone, device 0: it vouches for linked devices, encrypts, decrypts,
+// acknowledges, asks for what it could not decrypt and answers such requests. It is always
+// connected.
+type phone struct {
+	e       *Emulator
+	account *account
+	store   *store.Device // its keys never change; its Signal state is guarded by mu
+
+	mail mailbox
+
+	mu      sync.Mutex // guards what follows and the Signal state
+	inbox   []*Message
+	seen    map[messageKey]*Message
+	sent    map[string]*sentMessage // by ID, for retries
+	copies  []SentCopy
+	retries map[messageKey]int // how often it asked
+	devices map[string]chainOrder
+}
+
+// messageKey is what a phone knows a message by: an ID of one sender, whichever of its devices.
+type messageKey struct {
+	sender string // LID user
+	id     string
+}
+
+type sentMessage struct {
+	to      types.JID
+	message *waE2E.Message
+}
+
+// Message is one entry of a phone's inbox.
+type Message struct {
+	ID         string    `json:"id"`
+	From       string    `json:"from"`        // number of the account
+	FromDevice string    `json:"from_device"` // JID in number form
+	Text       string    `json:"text"`
+	At         time.Time `json:"at"`     // of the first arrival
+	Copies     int       `json:"copies"` // arrivals of this ID; the phone shows one
+	Chat       string    `json:"chat,omitempty"`
+}
+
+// SentCopy is a message that one of the phone's linked devices sent: the phone gets a copy.
+type SentCopy struct {
+	ID         string    `json:"id"`
+	To         string    `json:"to"`
+	FromDevice string    `json:"from_device"`
+	Text       string    `json:"text"`
+	At         time.Time `json:"at"`
+}
+
+func newPhone(e *Emulator, a *account) *phone {
+	p := &phone{
+		e:       e,
+		account: a,
+		store:   newPhoneDevice(binary.BigEndian.Uint32(random(4))%16380 + 1), // as clients: 14 bits, not 0
+		seen:    make(map[messageKey]*Message),
+		sent:    make(map[string]*sentMessage),
+		retries: make(map[messageKey]int),
+		devices: make(map[string]chainOrder),
+	}
+	return p
+}
+
+func (p *phone) identityKey() [32]byte { return *p.store.IdentityKey.Pub }
+
+// bundle is the phone's keys for who wants to begin a session with it.
+func (p *phone) bundle() []node {
+	p.mu.Lock()
+	key, _ := p.store.PreKeys.GenOnePreKey(context.Background())
+	p.mu.Unlock()
+	return []node{
+		{Tag: "registration", Content: binary.BigEndian.AppendUint32(nil, p.store.RegistrationID)},
+		keyTypeNode(),
+		{Tag: "identity", Content: p.store.IdentityKey.Pub[:]},
+		preKeyNode(p.store.SignedPreKey),
+		preKeyNode(key),
+	}
+}
+
+// deliver hands the phone a stanza. It never blocks: the phone works in its own goroutine,
+// which exists while there is something to do.
+func (p *phone) deliver(n node) {
+	if p.mail.put(n) && p.e.ctx.Err() == nil {
+		p.e.wg.Go(func() { p.mail.drain(p.receive) })
+	}
+}
+
+// mailbox is a queue with at most one reader.
+type mailbox struct {
+	mu      sync.Mutex // guards what follows
+	waiting []node
+	busy    bool
+}
+
+// put appends, and says whether the caller must start a reader.
+func (m *mailbox) put(n node) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting = append(m.waiting, n)
+	if m.busy {
+		return false
+	}
+	m.busy = true
+	return true
+}
+
+func (m *mailbox) drain(take func(node)) {
+	for {
+		m.mu.Lock()
+		if len(m.waiting) == 0 {
+			m.waiting, m.busy = nil, false
+			m.mu.Unlock()
+			return
+		}
+		next := m.waiting[0]
+		m.waiting = m.waiting[1:]
+		m.mu.Unlock()
+		take(next)
+	}
+}
+
+// Inbox is what the phone of number has received and decrypted, oldest first.
+func (e *Emulator) Inbox(number string) ([]Message, error) {
+	a, err := e.accountByNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	p := a.phone
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]Message, len(p.inbox))
+	for i, m := range p.inbox {
+		out[i] = *m
+	}
+	return out, nil
+}
+
+// Sent is what the linked devices of number have sent, as its phone was told.
+func (e *Emulator) Sent(number string) ([]SentCopy, error) {
+	a, err := e.accountByNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	a.phone.mu.Lock()
+	defer a.phone.mu.Unlock()
+	return append([]SentCopy{}, a.phone.copies...), nil
+}
+
+// newMessageID is an ID as phones make them.
+func newMessageID() string { return strings.ToUpper(fmt.Sprintf("3A%x", random(9))) }
+
+// targetsLocked is every device a message from this phone goes to: all of the recipient's
+// and its own linked ones.
+func (p *phone) targetsLocked(to *account) []types.JID {
+	targets := to.deviceJIDs(types.HiddenUserServer)
+	if to != p.account {
+		targets = append(targets, p.account.deviceJIDs(types.HiddenUserServer)...)
+	}
+	return slices.DeleteFunc(targets, func(j types.JID) bool { return j == p.account.lid })
+}

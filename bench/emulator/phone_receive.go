@@ -1,0 +1,226 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mau.fi/libsignal/groups"
+	"go.mau.fi/libsignal/protocol"
+	"go.mau.fi/libsignal/session"
+	"go.mau.fi/libsignal/signalerror"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+)
+
+// receive is one stanza for the phone. It runs in the phone's own goroutine.
+func (p *phone) receive(n node) {
+	switch n.Tag {
+	case "message":
+		p.receiveMessage(&n)
+	case "receipt":
+		if text(&n, "type") == "retry" {
+			p.answerRetry(&n)
+		}
+	}
+}
+
+func (p *phone) receiveMessage(n *node) {
+	sender := jid(n, "from")
+	if by := jid(n, "participant"); !by.IsEmpty() {
+		sender = by
+	}
+	key := messageKey{sender.User, text(n, "id")}
+	p.mu.Lock()
+	got, err := p.decrypt(n, sender)
+	var answer node
+	switch {
+	case errors.Is(err, signalerror.ErrOldCounter) && p.seen[key] != nil:
+		// The network's copy of a ciphertext that was decrypted before.
+		p.countCopy(key, sender)
+		answer = p.receipt(n, sender)
+	case err != nil:
+		p.event(KindUndecryptable, sender, key.id, err.Error())
+		answer = p.retryReceipt(n, key)
+	default:
+		p.take(n, key, sender, got)
+		answer = p.receipt(n, sender)
+	}
+	p.mu.Unlock()
+	if answer.Tag == "" {
+		return
+	}
+	p.e.mu.Lock()
+	p.e.forwardReceiptLocked(p.account, p.account.lid, &answer)
+	p.e.mu.Unlock()
+}
+
+// decrypt takes every ciphertext of a message and returns what it says. The caller holds p.mu.
+func (p *phone) decrypt(n *node, sender types.JID) (*waE2E.Message, error) {
+	var out *waE2E.Message
+	for _, enc := range n.GetChildrenByTag("enc") {
+		kind := text(&enc, "type")
+		var plain []byte
+		var err error
+		if kind == "skmsg" {
+			plain, err = p.decryptGroup(jid(n, "from"), sender, bytesOf(&enc))
+		} else {
+			plain, err = p.decryptDirect(n, sender, kind, bytesOf(&enc))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if plain, err = unpad(plain); err != nil {
+			return nil, err
+		}
+		message := &waE2E.Message{}
+		if err = proto.Unmarshal(plain, message); err != nil {
+			return nil, fmt.Errorf("plaintext: %w", err)
+		}
+		if skdm := message.GetSenderKeyDistributionMessage(); skdm != nil {
+			if err = p.takeSenderKey(skdm, sender); err != nil {
+				return nil, err
+			}
+		}
+		if out == nil || kind == "skmsg" {
+			out = message
+		}
+	}
+	if out == nil {
+		return nil, errors.New("no ciphertext")
+	}
+	return out, nil
+}
+
+func (p *phone) decryptDirect(n *node, sender types.JID, kind string, ciphertext []byte) ([]byte, error) {
+	ctx := context.Background()
+	address := sender.SignalAddress()
+	cipher := session.NewCipher(session.NewBuilderFromSignal(p.store, address, signal), address)
+	var inner *protocol.SignalMessage
+	var plain []byte
+	switch kind {
+	case "pkmsg":
+		message, err := protocol.NewPreKeySignalMessageFromBytes(ciphertext, signal.PreKeySignalMessage, signal.SignalMessage)
+		if err != nil {
+			return nil, err
+		}
+		if err = p.checkDevice(n, sender, message.IdentityKey().PublicKey().PublicKey()); err != nil {
+			return nil, err
+		}
+		if plain, err = cipher.DecryptMessage(ctx, message); err != nil {
+			return nil, err
+		}
+		inner = message.WhisperMessage()
+	case "msg":
+		message, err := protocol.NewSignalMessageFromBytes(ciphertext, signal.SignalMessage)
+		if err != nil {
+			return nil, err
+		}
+		if plain, err = cipher.Decrypt(ctx, message); err != nil {
+			return nil, err
+		}
+		inner = message
+	default:
+		return nil, fmt.Errorf("ciphertext of type %q", kind)
+	}
+	p.judgeChain(sender, text(n, "id"), inner)
+	return plain, nil
+}
+
+func (p *phone) decryptGroup(chat, sender types.JID, ciphertext []byte) ([]byte, error) {
+	builder := groups.NewGroupSessionBuilder(p.store, signal)
+	name := protocol.NewSenderKeyName(chat.String(), sender.SignalAddress())
+	message, err := protocol.NewSenderKeyMessageFromBytes(ciphertext, signal.SenderKeyMessage)
+	if err != nil {
+		return nil, err
+	}
+	return groups.NewGroupCipher(builder, name, p.store).Decrypt(context.Background(), message)
+}
+
+func (p *phone) takeSenderKey(skdm *waE2E.SenderKeyDistributionMessage, sender types.JID) error {
+	message, err := protocol.NewSenderKeyDistributionMessageFromBytes(skdm.GetAxolotlSenderKeyDistributionMessage(), signal.SenderKeyDistributionMessage)
+	if err != nil {
+		return fmt.Errorf("sender key: %w", err)
+	}
+	name := protocol.NewSenderKeyName(skdm.GetGroupID(), sender.SignalAddress())
+	return groups.NewGroupSessionBuilder(p.store, signal).Process(context.Background(), name, message)
+}
+
+// take shows a decrypted message, unless its ID was shown before: recipients drop a second
+// copy silently.
+func (p *phone) take(n *node, key messageKey, sender types.JID, message *waE2E.Message) {
+	delete(p.retries, key)
+	if dsm := message.GetDeviceSentMessage(); dsm != nil && sender.User == p.account.lid.User {
+		if p.seen[key] == nil {
+			p.seen[key] = &Message{ID: key.id, Copies: 1}
+			p.copies = append(p.copies, SentCopy{ID: key.id, To: jid(n, "peer_recipient_pn").User, FromDevice: p.deviceName(sender), Text: textOf(dsm.GetMessage()), At: time.Now()})
+		}
+		return
+	}
+	if text(n, "category") == "peer" {
+		return // a request of an own device: nothing to show
+	}
+	if p.seen[key] != nil {
+		p.countCopy(key, sender)
+		return
+	}
+	m := &Message{ID: key.id, From: p.numberOf(sender), FromDevice: p.deviceName(sender), Text: textOf(message), At: time.Now(), Copies: 1}
+	if chat := jid(n, "from"); chat.Server == types.GroupServer {
+		m.Chat = chat.String()
+	}
+	p.seen[key] = m
+	p.inbox = append(p.inbox, m)
+	p.event(KindInbox, sender, key.id, "")
+}
+
+func (p *phone) countCopy(key messageKey, sender types.JID) {
+	p.seen[key].Copies++
+	p.event(KindCopy, sender, key.id, "")
+}
+
+func textOf(m *waE2E.Message) string {
+	if t := m.GetConversation(); t != "" {
+		return t
+	}
+	return m.GetExtendedTextMessage().GetText()
+}
+
+func (p *phone) event(kind string, sender types.JID, id, detail string) {
+	p.e.note(Event{Kind: kind, Number: p.account.number, Device: p.deviceName(sender), ID: id, Detail: detail})
+}
+
+func (p *phone) numberOf(j types.JID) string {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	if a := p.e.accountLocked(j); a != nil {
+		return a.number
+	}
+	return j.User
+}
+
+// deviceName is a device's JID in number form.
+func (p *phone) deviceName(j types.JID) string {
+	out := types.NewJID(p.numberOf(j), types.DefaultUserServer)
+	out.Device = j.Device
+	return out.String()
+}
+
+// receipt acknowledges a message.
+func (p *phone) receipt(n *node, sender types.JID) node {
+	a := attrs{"id": text(n, "id"), "to": jid(n, "from")}
+	if by := jid(n, "participant"); !by.IsEmpty() {
+		a["participant"] = by
+	}
+	if sender.User == p.account.lid.User {
+		a["type"] = "sender"
+		if text(n, "category") == "peer" {
+			a["type"] = "peer_msg"
+		}
+		if chat := jid(n, "recipient"); !chat.IsEmpty() {
+			a["recipient"] = chat
+		}
+	}
+	return node{Tag: "receipt", Attrs: a}
+}

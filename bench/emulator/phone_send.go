@@ -1,0 +1,192 @@
+package emulator
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.mau.fi/libsignal/ecc"
+	signalidentity "go.mau.fi/libsignal/keys/identity"
+	"go.mau.fi/libsignal/keys/prekey"
+	"go.mau.fi/libsignal/protocol"
+	"go.mau.fi/libsignal/session"
+	"go.mau.fi/libsignal/util/optional"
+	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	maxText = 64 << 10 // bytes; WhatsApp's own limit is 65,536 characters
+	maxSent = 10_000   // messages that a phone can send again on a retry receipt
+)
+
+// SendMessage has the phone of number send a text to the account with number to: encrypted
+// to each of its devices, and to the sender's other devices. It returns the message's ID.
+func (e *Emulator) SendMessage(number, to, body string) (string, error) {
+	if body == "" || len(body) > maxText {
+		return "", fmt.Errorf("%w: text of %d bytes: want 1 to %d", ErrBadInput, len(body), maxText)
+	}
+	sender, err := e.accountByNumber(number)
+	if err != nil {
+		return "", err
+	}
+	target, err := e.accountByNumber(to)
+	if err != nil {
+		return "", err
+	}
+	id := newMessageID()
+	if err := sender.phone.send(target, id, &waE2E.Message{Conversation: proto.String(body)}); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+func (p *phone) send(target *account, id string, message *waE2E.Message) error {
+	p.e.mu.Lock()
+	targets := p.targetsLocked(target)
+	p.e.mu.Unlock()
+	if len(targets) == 0 {
+		return fmt.Errorf("%w: phone %s has no linked device to write to", ErrConflict, p.account.number)
+	}
+	plain, err := proto.Marshal(message)
+	if err != nil {
+		return err
+	}
+	own, err := proto.Marshal(sentCopy(target.lid, message))
+	if err != nil {
+		return err
+	}
+	// Keys are fetched before phone.mu is taken where another phone's lock is needed.
+	bundles := p.fetch(targets)
+
+	p.mu.Lock()
+	parts := make([]node, 0, len(targets))
+	for _, j := range targets {
+		content := plain
+		if target != p.account && j.User == p.account.lid.User {
+			content = own
+		}
+		enc, err := p.encrypt(j, content, bundles[j])
+		if err != nil {
+			p.mu.Unlock()
+			return fmt.Errorf("encrypt for %s: %w", j, err)
+		}
+		parts = append(parts, node{Tag: "to", Attrs: attrs{"jid": j}, Content: []node{*enc}})
+	}
+	p.remember(id, target.lid, message)
+	p.mu.Unlock()
+
+	n := &node{Tag: "message", Attrs: attrs{"id": id, "to": target.lid, "type": "text"}, Content: []node{{Tag: "participants", Content: parts}}}
+	if code := p.route(id, target.lid, n); code != 0 {
+		return fmt.Errorf("the server refused with %d", code)
+	}
+	return nil
+}
+
+// route gives a message to the server, which sees no ratchets of phones: those are its own.
+func (p *phone) route(id string, to types.JID, n *node) int {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	m := &routing{id: id, from: p.account.lid, sender: p.account, node: n, to: to}
+	m.readLocked(p.e, func(types.JID, *node) {})
+	return p.e.routeLocked(m)
+}
+
+func (p *phone) remember(id string, to types.JID, message *waE2E.Message) {
+	if len(p.sent) >= maxSent {
+		clear(p.sent)
+	}
+	p.sent[id] = &sentMessage{to: to, message: message}
+}
+
+func sentCopy(to types.JID, message *waE2E.Message) *waE2E.Message {
+	return &waE2E.Message{DeviceSentMessage: &waE2E.DeviceSentMessage{DestinationJID: proto.String(to.String()), Message: message}}
+}
+
+// fetch gets the keys of the devices that the phone has no session with.
+func (p *phone) fetch(targets []types.JID) map[types.JID]*prekey.Bundle {
+	var fresh []types.JID
+	p.mu.Lock()
+	for _, j := range targets {
+		if has, _ := p.store.Sessions.HasSession(context.Background(), j.SignalAddress().String()); !has {
+			fresh = append(fresh, j)
+		}
+	}
+	p.mu.Unlock()
+	bundles := make(map[types.JID]*prekey.Bundle, len(fresh))
+	for _, j := range fresh {
+		n := p.e.bundle(j)
+		if b, err := readBundle(j, &n); err == nil {
+			bundles[j] = b
+		}
+	}
+	return bundles
+}
+
+// encrypt makes the ciphertext for one device; a bundle begins a new session. The caller
+// holds p.mu.
+func (p *phone) encrypt(to types.JID, plain []byte, bundle *prekey.Bundle) (*node, error) {
+	ctx := context.Background()
+	address := to.SignalAddress()
+	builder := session.NewBuilderFromSignal(p.store, address, signal)
+	if bundle != nil {
+		if err := builder.ProcessBundle(ctx, bundle); err != nil {
+			return nil, err
+		}
+	}
+	message, err := session.NewCipher(builder, address).Encrypt(ctx, pad(plain))
+	if err != nil {
+		return nil, err
+	}
+	kind := "msg"
+	if message.Type() == protocol.PREKEY_TYPE {
+		kind = "pkmsg"
+	}
+	return &node{Tag: "enc", Attrs: attrs{"v": "2", "type": kind}, Content: message.Serialize()}, nil
+}
+
+// pad appends n bytes of value n, 1 to 15.
+func pad(plain []byte) []byte {
+	n := random(1)[0]&0xf | 1
+	out := append(make([]byte, 0, len(plain)+int(n)), plain...)
+	for range n {
+		out = append(out, n)
+	}
+	return out
+}
+
+func unpad(padded []byte) ([]byte, error) {
+	if len(padded) == 0 || int(padded[len(padded)-1]) > len(padded) || padded[len(padded)-1] == 0 {
+		return nil, errors.New("bad padding")
+	}
+	return padded[:len(padded)-int(padded[len(padded)-1])], nil
+}
+
+// readBundle reads a device's keys from an answer of the key server, or from a retry receipt.
+func readBundle(j types.JID, n *node) (*prekey.Bundle, error) {
+	keys := n
+	if inner, ok := child(n, "keys"); ok {
+		keys = inner
+	}
+	registration, identity := childBytes(n, "registration"), childBytes(keys, "identity")
+	skey, ok := child(keys, "skey")
+	if !ok || len(registration) != 4 || len(identity) != 32 {
+		return nil, errors.New("keys are missing")
+	}
+	signed, err := newSignedKey([32]byte(identity), childBytes(skey, "id"), childBytes(skey, "value"), childBytes(skey, "signature"))
+	if err != nil {
+		return nil, err
+	}
+	oneTimeID, oneTime := optional.NewEmptyUint32(), ecc.ECPublicKeyable(nil)
+	if key, ok := child(keys, "key"); ok {
+		id, value := childBytes(key, "id"), childBytes(key, "value")
+		if len(id) != 3 || len(value) != 32 {
+			return nil, errors.New("one-time key of wrong form")
+		}
+		oneTimeID, oneTime = optional.NewOptionalUint32(uint24(id)), ecc.NewDjbECPublicKey([32]byte(value))
+	}
+	return prekey.NewBundle(binary.BigEndian.Uint32(registration), uint32(j.Device), oneTimeID, signed.id, oneTime,
+		ecc.NewDjbECPublicKey(signed.public), signed.signature, signalidentity.NewKey(ecc.NewDjbECPublicKey([32]byte(identity)))), nil
+}

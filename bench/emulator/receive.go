@@ -1,0 +1,137 @@
+package emulator
+
+import (
+	"fmt"
+	"time"
+
+	"go.mau.fi/whatsmeow/types"
+)
+
+// receive takes one stanza from a client.
+func (e *Emulator) receive(c *conn, n *node) {
+	e.mu.Lock()
+	d := c.device
+	if d == nil {
+		e.mu.Unlock()
+		e.receiveUnpaired(c, n)
+		return
+	}
+	switch {
+	case c.replaced:
+		// Evidence that the kicked client was alive: it spoke after it was replaced.
+		if n.Tag != "ack" && n.Tag != "receipt" {
+			e.note(Event{Kind: KindStale, Number: d.account.number, Device: d.pn.String(), Login: c.login, ID: text(n, "id"), Detail: n.Tag})
+		}
+		e.mu.Unlock()
+		return
+	case e.deafLocked(d):
+		e.note(Event{Kind: KindUnheard, Number: d.account.number, Device: d.pn.String(), Login: c.login, ID: text(n, "id"), Detail: n.Tag})
+		e.mu.Unlock()
+		return
+	}
+	e.mu.Unlock()
+
+	switch n.Tag {
+	case "iq":
+		e.receiveIQ(c, d, n)
+	case "message":
+		e.receiveMessage(c, d, n)
+	case "receipt":
+		e.receiveReceipt(c, d, n)
+	case "ack":
+		e.receiveAck(c, d, n)
+	case "ib":
+		if batch, ok := child(n, "offline_batch"); ok {
+			e.mu.Lock()
+			e.batchLocked(c, number(batch, "count"))
+			e.mu.Unlock()
+		}
+	case "presence", "chatstate":
+		// Nobody watches presence here.
+	case "call", "notification":
+		e.reply(c, node{Tag: "ack", Attrs: attrs{"class": n.Tag, "id": text(n, "id"), "from": types.ServerJID}})
+	default:
+		e.note(Event{Kind: KindUnknown, Number: d.account.number, Device: d.pn.String(), ID: text(n, "id"), Detail: "stanza " + n.Tag})
+	}
+}
+
+// receiveUnpaired takes a stanza of a client that waits to be scanned.
+func (e *Emulator) receiveUnpaired(c *conn, n *node) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := c.pairing
+	if p == nil || n.Tag != "iq" || p.answerID == "" || text(n, "id") != p.answerID {
+		return
+	}
+	p.answerID = ""
+	p.answer <- n
+}
+
+// reply sends a stanza to a client now.
+func (e *Emulator) reply(c *conn, n node) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sendLocked(c, n)
+}
+
+// receiveIQ answers a query. A query that is not known gets an error, never a blank result
+// that could pass for an answer.
+func (e *Emulator) receiveIQ(c *conn, d *device, n *node) {
+	kind := text(n, "type")
+	if kind == "result" || kind == "error" {
+		return
+	}
+	id := text(n, "id")
+	if id == "" {
+		e.note(Event{Kind: KindClientError, Number: d.account.number, Device: d.pn.String(), Detail: "iq without id"})
+		return
+	}
+	content, err := e.answer(c, d, n)
+	if err != nil {
+		if err.unknown {
+			e.note(Event{Kind: KindUnknown, Number: d.account.number, Device: d.pn.String(), ID: id, Detail: describe(n)})
+		}
+		e.reply(c, node{
+			Tag:     "iq",
+			Attrs:   attrs{"from": from(n), "type": "error", "id": id},
+			Content: []node{{Tag: "error", Attrs: attrs{"code": err.code, "text": err.text}}},
+		})
+		return
+	}
+	out := node{Tag: "iq", Attrs: attrs{"from": from(n), "type": "result", "id": id, "t": time.Now().Unix()}}
+	if len(content) > 0 {
+		out.Content = content
+	}
+	e.reply(c, out)
+	if _, gone := child(n, "remove-companion-device"); gone && text(n, "xmlns") == "md" {
+		e.loggedOut(c, d)
+	}
+}
+
+// from is whom an answer comes from: whom the query was sent to.
+func from(n *node) types.JID {
+	if to := jid(n, "to"); !to.IsEmpty() {
+		return to
+	}
+	return types.ServerJID
+}
+
+func describe(n *node) string {
+	tag := "empty"
+	if children := n.GetChildren(); len(children) > 0 {
+		tag = children[0].Tag
+	}
+	return fmt.Sprintf("iq %s %s <%s>", text(n, "xmlns"), text(n, "type"), tag)
+}
+
+// receiveAck books a client's acknowledgement. A NACK is not a settlement like another: the
+// client says that it could not use the stanza.
+func (e *Emulator) receiveAck(c *conn, d *device, n *node) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id, class := text(n, "id"), text(n, "class")
+	e.settleLocked(d, class, id, jid(n, "to"))
+	if code := text(n, "error"); code != "" {
+		e.note(Event{Kind: KindNack, Number: d.account.number, Device: d.pn.String(), Login: c.login, ID: id, Code: number(n, "error"), Detail: class})
+	}
+}

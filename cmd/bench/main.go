@@ -1,0 +1,76 @@
+// Command bench shows and measures a cluster of real processes on this machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"session-manager/bench/demo"
+	"session-manager/bench/smoke"
+)
+
+type commands struct {
+	Demo  demoCommand  `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
+	Smoke smokeCommand `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
+}
+
+type smokeCommand struct {
+	URL      string        `name:"url" default:"http://127.0.0.1:3001" help:"The cluster's load balancer, or any node."`
+	Emulator string        `default:"http://127.0.0.1:4000" help:"Control API of the emulator that the cluster talks to."`
+	APIKey   string        `name:"api-key" env:"API_KEY" help:"API key, where one is asked for."`
+	Clientes int           `default:"6" help:"How many clientes to pair."`
+	For      time.Duration `default:"20s" help:"How long to send."`
+}
+
+// Run uses a cluster that runs already.
+func (c *smokeCommand) Run(ctx context.Context) error {
+	return smoke.Run(ctx, smoke.Options{URL: c.URL, Emulator: c.Emulator, APIKey: c.APIKey, Clientes: c.Clientes, For: c.For, Out: os.Stdout})
+}
+
+type demoCommand struct {
+	BinDir   string `default:"bin" type:"path" help:"Directory of session-manager, etcd and whatsapp-emulator."`
+	Store    string `default:"sqlite" enum:"sqlite,postgres" help:"Credential store: ${enum}. postgres is a throw-away server and must be installed."`
+	Clientes int    `default:"6" help:"How many clientes to pair, 1 to 500."`
+	Keep     bool   `help:"Leave everything up and print the URLs, until Ctrl-C."`
+}
+
+// Run runs the demo.
+func (c *demoCommand) Run(ctx context.Context, log *slog.Logger) error {
+	return demo.Run(ctx, demo.Options{
+		BinDir: c.BinDir, Store: c.Store, Clientes: c.Clientes, Keep: c.Keep, Out: os.Stdout, Log: log,
+	})
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	var cli commands
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	parser, err := kong.New(&cli, kong.Name("bench"), kong.Description("Shows and measures a cluster of real processes on this machine."),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		if !errors.Is(err, demo.ErrFailed) { // the report has told
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,97 @@
+// Command session-manager is a node of the cluster, and the operator's tool for it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongyaml "github.com/alecthomas/kong-yaml"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// usageError is a bad configuration: one line, exit 2.
+type usageError struct{ error }
+
+// cli is the command line. Every flag is also read from SESSION_MANAGER_<FLAG> and from --config.
+type cli struct {
+	Config kong.ConfigFlag `help:"YAML file with flags as keys (dashes stay)." placeholder:"FILE"`
+
+	Serve   serveCmd   `cmd:"" help:"Run a node."`
+	Status  statusCmd  `cmd:"" help:"Show the cluster: members, ownership and sessions."`
+	Health  healthCmd  `cmd:"" help:"Exit 0 when the node on this machine is ready (for containers)."`
+	Keys    keysCmd    `cmd:"" help:"Make, list and revoke API keys."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// streams is where a command writes.
+type streams struct{ out, err io.Writer }
+
+func run(args []string, out, errOut io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("session-manager"),
+		kong.Description("Runs many WhatsApp accounts on many machines: one owner for each, wherever a request arrives."),
+		kong.Vars{"hostname": hostname()},
+		kong.Configuration(kongyaml.Loader),
+		kong.DefaultEnvars("SESSION_MANAGER"),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, "session-manager:", err)
+		return 2
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(errOut, "session-manager:", oneLine(err))
+		return 2
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(streams{out, errOut})
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(errOut, "session-manager:", oneLine(err))
+		return 2
+	}
+	fmt.Fprintln(errOut, "session-manager:", oneLine(err))
+	return 1
+}
+
+// interruptible is a ctx that the first SIGTERM or SIGINT ends; the second ends the process.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		if _, ok := <-signals; ok {
+			cancel()
+		}
+		if _, ok := <-signals; ok {
+			os.Exit(1)
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

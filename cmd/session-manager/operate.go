@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"session-manager/router/keys"
+)
+
+// callTimeout bounds a call of the operator's commands.
+const callTimeout = 5 * time.Second
+
+type statusCmd struct {
+	URL string `default:"http://127.0.0.1:3001" name:"url" help:"Any node's public address."`
+	Key string `env:"SESSION_MANAGER_API_KEY" help:"API key, where the node asks for one."`
+}
+
+// Run prints the cluster as a table.
+func (c *statusCmd) Run(ctx context.Context, s streams) error {
+	var cluster struct {
+		Nodes []struct {
+			Name      string `json:"name"`
+			State     string `json:"state"`
+			Address   string `json:"address"`
+			Alive     bool   `json:"alive"`
+			Sessions  int    `json:"sessions"`
+			Owned     int    `json:"owned"`
+			VouchedBy string `json:"vouched_by"`
+		} `json:"nodes"`
+	}
+	if err := get(ctx, c.URL+"/cluster", c.Key, &cluster); err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NODE\tSTATE\tALIVE\tADDRESS\tSESSIONS\tOWNED\tVOUCHED BY")
+	sessions, owned := 0, 0
+	for _, n := range cluster.Nodes {
+		fmt.Fprintf(table, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", n.Name, n.State, n.Alive, n.Address, n.Sessions, n.Owned, n.VouchedBy)
+		sessions, owned = sessions+n.Sessions, owned+n.Owned
+	}
+	fmt.Fprintf(table, "%d nodes\t\t\t\t%d\t%d\t\n", len(cluster.Nodes), sessions, owned)
+	return table.Flush()
+}
+
+func get(ctx context.Context, url, key string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/"), nil)
+	if err != nil {
+		return usageError{fmt.Errorf("--url: %w", err)}
+	}
+	if key != "" {
+		request.Header.Set("X-API-Key", key)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		var failure struct {
+			Message string `json:"message"`
+		}
+		_ = json.NewDecoder(response.Body).Decode(&failure)
+		return fmt.Errorf("%s answers %s: %s", url, response.Status, failure.Message)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(into)
+}
+
+type healthCmd struct {
+	URL string `default:"http://127.0.0.1:3001" name:"url" help:"The node's public address."`
+}
+
+// Run exits 0 when the node is ready.
+func (c *healthCmd) Run(ctx context.Context) error { return get(ctx, c.URL+"/readyz", "", nil) }
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(s streams) error {
+	_, err := fmt.Fprintln(s.out, "session-manager", version)
+	return err
+}
+
+type keysCmd struct {
+	Make struct {
+		keysFile
+		Name     string `required:"" help:"Name of the key: letters, digits, dots, dashes, underscores."`
+		Clientes string `default:"*" help:"Whom it is for: numbers separated by commas, or * for all and the operator's routes."`
+	} `cmd:"" help:"Make a key, and print it: it is shown nowhere else."`
+	List struct {
+		keysFile
+	} `cmd:"" help:"List names and what they are for."`
+	Revoke struct {
+		keysFile
+		Name string `required:"" help:"Name of the key."`
+	} `cmd:"" help:"Take a key away. Running nodes notice within seconds."`
+}
+
+type keysFile struct {
+	File string `required:"" type:"path" help:"The file that --api-keys-file names."`
+}
+
+// Run does what the subcommand says.
+func (c *keysCmd) Run(ctx *kong.Context, s streams) error {
+	switch ctx.Command() {
+	case "keys make":
+		all, clientes, err := keys.ParseClientes(c.Make.Clientes)
+		if err != nil {
+			return usageError{fmt.Errorf("--clientes: %w", err)}
+		}
+		key, err := keys.Make(c.Make.File, c.Make.Name, all, clientes)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(s.out, key)
+		return err
+	case "keys revoke":
+		return keys.Revoke(c.Revoke.File, c.Revoke.Name)
+	}
+	set, err := keys.List(c.List.File)
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tCLIENTES")
+	for _, g := range set {
+		fmt.Fprintf(table, "%s\t%s\n", g.Name, g.Scope())
+	}
+	return table.Flush()
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "node"
+	}
+	return name
+}

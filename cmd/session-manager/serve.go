@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"session-manager/node"
+	"session-manager/node/ownership"
+)
+
+// serveCmd holds the flags of serve.
+type serveCmd struct {
+	Listen          string `default:"127.0.0.1:3001" help:"Public HTTP, HOST:PORT. PORT in the environment sets the port. A non-loopback address needs --api-keys-file, or --insecure."`
+	NodeName        string `default:"${hostname}" help:"Name of this node: unique in the cluster, the same at each start. Default: the host name."`
+	PeerListen      string `default:"127.0.0.1:0" help:"HTTP between nodes, HOST:PORT. Port 0: any free one. A non-loopback address needs --cluster-secret-file."`
+	PeerAdvertise   string `help:"HOST:PORT at which other nodes reach --peer-listen. Default: what it listens on; for 0.0.0.0, this machine's private address."`
+	GossipListen    string `default:"127.0.0.1:0" help:"Membership, UDP and TCP, HOST:PORT. Port 0: any free one."`
+	GossipAdvertise string `help:"HOST:PORT at which other nodes reach --gossip-listen."`
+
+	ClusterSecretFile string   `type:"path" help:"File of 32 bytes, the same on all nodes: encrypts gossip and authenticates nodes to one another." placeholder:"FILE"`
+	Etcd              []string `help:"etcd endpoints, separated by commas. Default: an etcd in this process, for one node alone."`
+	EtcdPrefix        string   `default:"/session-manager/" help:"Prefix of all etcd keys."`
+	EtcdCA            string   `type:"path" name:"etcd-ca-file" help:"Certificate authority of etcd (PEM)." placeholder:"FILE"`
+	EtcdCert          string   `type:"path" name:"etcd-cert-file" help:"This node's certificate for etcd (PEM)." placeholder:"FILE"`
+	EtcdKey           string   `type:"path" name:"etcd-key-file" help:"Key of --etcd-cert-file (PEM)." placeholder:"FILE"`
+	EtcdUser          string   `help:"User of etcd."`
+	EtcdPasswordFile  string   `type:"path" help:"File with the password of --etcd-user." placeholder:"FILE"`
+
+	Store string `help:"Credential store: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
+	Data  string `default:"./data" help:"Directory of this node's files. One process at a time may use it."`
+
+	WhatsappEndpoint string `help:"ws://HOST:PORT/ws/chat of an emulator. Default: the real WhatsApp."`
+	WhatsappRootKey  string `help:"The emulator's root key, 64 hex digits."`
+	DeviceName       string `default:"Session Manager" help:"What phones show under linked devices."`
+
+	APIKeysFile string   `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
+	Trusted     []string `name:"trusted-networks" help:"Networks whose callers need no API key, as CIDR, separated by commas."`
+	Insecure    bool     `help:"Allow a non-loopback --listen without API keys, and non-loopback peers without a cluster secret."`
+
+	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 4s to 60s. A node that dies is replaced after it."`
+	DrainTimeout time.Duration `default:"25s" help:"How long SIGTERM may take to hand sessions over."`
+	StartRate    int           `default:"50" help:"Sessions started a second; 0: unlimited."`
+	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
+	LogFormat    string        `default:"text" enum:"text,json" help:"text or json."`
+}
+
+// Run runs a node until the signal.
+func (c *serveCmd) Run(ctx context.Context, s streams) error {
+	o, err := c.options(s)
+	if err != nil {
+		return usageError{err}
+	}
+	return node.Run(ctx, o)
+}
+
+// options checks the flags and maps them to those of a node. Its errors name the flag.
+func (c *serveCmd) options(s streams) (node.Options, error) {
+	o := node.Options{
+		Name: c.NodeName, Listen: c.Listen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
+		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
+		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
+		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
+		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, StartRate: c.StartRate, Version: version,
+		Ready: func(a node.Addresses) { fmt.Fprintln(s.out, a) },
+		Log:   c.logger(s),
+	}
+	if port := os.Getenv("PORT"); port != "" && c.Listen == "127.0.0.1:3001" {
+		o.Listen = net.JoinHostPort("127.0.0.1", port) // as the ancestor did
+	}
+	o.Timing.TTL = c.LeaseTTL
+	for _, check := range []func(*node.Options) error{c.addresses, c.secrets, c.etcd, c.store, c.whatsapp, c.timing} {
+		if err := check(&o); err != nil {
+			return node.Options{}, err
+		}
+	}
+	return o, nil
+}
+
+func (c *serveCmd) logger(s streams) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(s.err, options))
+	}
+	return slog.New(slog.NewTextHandler(s.err, options))
+}
+
+func (c *serveCmd) addresses(o *node.Options) error {
+	for flag, address := range map[string]string{
+		"listen": o.Listen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
+		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise,
+	} {
+		if _, port, err := net.SplitHostPort(address); address != "" && (err != nil || port == "") {
+			return fmt.Errorf("--%s: %q is not HOST:PORT", flag, address)
+		}
+	}
+	if strings.TrimSpace(c.NodeName) == "" || strings.ContainsAny(c.NodeName, "/ \t\n") {
+		return fmt.Errorf("--node-name: %q is empty, or has a slash or a space in it", c.NodeName)
+	}
+	if !loopback(o.Listen) && c.APIKeysFile == "" && !c.Insecure {
+		return fmt.Errorf("--listen: %s can be reached from other machines: give --api-keys-file, or --insecure where a firewall stands between", o.Listen)
+	}
+	for _, p := range c.Trusted {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return fmt.Errorf("--trusted-networks: %q is not a network like 10.0.0.0/8", p)
+		}
+		o.Trusted = append(o.Trusted, prefix)
+	}
+	return nil
+}
+
+// loopback says whether only this machine reaches the address.
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (c *serveCmd) secrets(o *node.Options) error {
+	if c.ClusterSecretFile == "" {
+		if !c.Insecure && (!loopback(o.PeerListen) || !loopback(o.GossipListen)) {
+			return errors.New("--cluster-secret-file: needed where --peer-listen or --gossip-listen can be reached from other machines")
+		}
+		return nil
+	}
+	secret, err := os.ReadFile(c.ClusterSecretFile)
+	if err != nil {
+		return fmt.Errorf("--cluster-secret-file: %w", err)
+	}
+	if len(secret) != 32 {
+		return fmt.Errorf("--cluster-secret-file: %s has %d bytes, want 32 (head -c 32 /dev/urandom)", c.ClusterSecretFile, len(secret))
+	}
+	o.Secret = secret
+	return nil
+}
+
+func (c *serveCmd) etcd(o *node.Options) error {
+	for _, endpoint := range c.Etcd {
+		address := strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://")
+		if _, _, err := net.SplitHostPort(address); err != nil || strings.Contains(address, "/") {
+			return fmt.Errorf("--etcd: %q is not http://HOST:PORT", endpoint)
+		}
+	}
+	if !strings.HasSuffix(c.EtcdPrefix, "/") {
+		return fmt.Errorf("--etcd-prefix: %q does not end with a slash", c.EtcdPrefix)
+	}
+	if c.EtcdPasswordFile != "" {
+		password, err := os.ReadFile(c.EtcdPasswordFile)
+		if err != nil {
+			return fmt.Errorf("--etcd-password-file: %w", err)
+		}
+		o.Etcd.Password = strings.TrimSpace(string(password))
+	}
+	if c.EtcdCA == "" && c.EtcdCert == "" {
+		return nil
+	}
+	o.Etcd.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.EtcdCA != "" {
+		pem, err := os.ReadFile(c.EtcdCA)
+		if err != nil {
+			return fmt.Errorf("--etcd-ca-file: %w", err)
+		}
+		o.Etcd.TLS.RootCAs = x509.NewCertPool()
+		if !o.Etcd.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("--etcd-ca-file: %s holds no certificate", c.EtcdCA)
+		}
+	}
+	if c.EtcdCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.EtcdCert, c.EtcdKey)
+		if err != nil {
+			return fmt.Errorf("--etcd-cert-file: %w", err)
+		}
+		o.Etcd.TLS.Certificates = []tls.Certificate{pair}
+	}
+	return nil
+}
+
+func (c *serveCmd) store(*node.Options) error {
+	for _, prefix := range []string{"postgres://", "postgresql://", "sqlite:"} {
+		if c.Store == "" || strings.HasPrefix(c.Store, prefix) {
+			return nil
+		}
+	}
+	return errors.New("--store: want postgres://USER@HOST/DATABASE or sqlite:FILE")
+}
+
+func (c *serveCmd) whatsapp(o *node.Options) error {
+	if c.WhatsappEndpoint == "" {
+		if c.WhatsappRootKey != "" {
+			return errors.New("--whatsapp-root-key: only with --whatsapp-endpoint")
+		}
+		return nil
+	}
+	if u, err := url.Parse(c.WhatsappEndpoint); err != nil || u.Scheme != "ws" || u.Host == "" {
+		return fmt.Errorf("--whatsapp-endpoint: %q is not ws://HOST:PORT/ws/chat", c.WhatsappEndpoint)
+	}
+	key, err := hex.DecodeString(c.WhatsappRootKey)
+	if err != nil || len(key) != 32 {
+		return errors.New("--whatsapp-root-key: want 64 hex digits, as the emulator prints them")
+	}
+	o.WhatsAppRootKey = key
+	return nil
+}
+
+func (c *serveCmd) timing(o *node.Options) error {
+	if c.LeaseTTL > time.Minute {
+		return fmt.Errorf("--lease-ttl: %v is above 60s", c.LeaseTTL)
+	}
+	if err := o.Timing.Validate(); err != nil {
+		return fmt.Errorf("--lease-ttl: %w", err)
+	}
+	if c.DrainTimeout <= 0 {
+		return fmt.Errorf("--drain-timeout: %v is not positive", c.DrainTimeout)
+	}
+	if c.StartRate < 0 {
+		return fmt.Errorf("--start-rate: %d is negative", c.StartRate)
+	}
+	return nil
+}

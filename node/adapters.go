@@ -1,0 +1,165 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+	"session-manager/node/session"
+	"session-manager/node/store"
+	"session-manager/router/api"
+)
+
+// The siblings router, etcd, store and session do not know one another; here each gets what
+// it asks for in its own words.
+
+// running is a session as the keeper and the router see it.
+type running interface {
+	api.Session
+	Wake()
+	Stop(cause error)
+	Done() <-chan struct{}
+	Err() error
+}
+
+// sessions is the session engine as the keeper's starter.
+type sessions struct {
+	engine *session.Engine
+	store  *store.Store
+}
+
+func (s sessions) Start(hold *ownership.Hold) running {
+	return served{s.engine.Start(hold, account{s.store.Account(hold)})}
+}
+
+// account is the store's account in the session's words.
+type account struct{ *store.Account }
+
+func (a account) Reserve(ctx context.Context, s session.Send) (session.Send, error) {
+	stored, err := a.Account.Reserve(ctx, store.Send(s))
+	return session.Send(stored), storeError(err)
+}
+
+func (a account) PutIncoming(ctx context.Context, in session.Incoming) error {
+	return storeError(a.Account.PutIncoming(ctx, store.Incoming(in)))
+}
+
+// storeError gives an error of the store the session's sentinel.
+func storeError(err error) error {
+	switch {
+	case errors.Is(err, store.ErrCorrupt):
+		return fmt.Errorf("%w: %w", session.ErrCorrupt, err)
+	case errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("%w: %w", session.ErrStoreUnavailable, err)
+	}
+	return err
+}
+
+// served is a session in the router's words.
+type served struct{ *session.Session }
+
+func (s served) Snapshot() api.Snapshot {
+	snap := s.Session.Snapshot()
+	return api.Snapshot{
+		State: api.State(snap.State), Attempts: snap.Attempts,
+		QR: snap.QR, QRExpires: snap.QRExpires, QRGenerated: snap.QRGenerated,
+		ConnectedAt: snap.ConnectedAt, DisconnectedAt: snap.DisconnectedAt,
+		Phone: snap.Phone, LastError: api.ErrorInfo(snap.LastError),
+	}
+}
+
+func (s served) Send(ctx context.Context, m api.Message) (api.Sent, error) {
+	sent, err := s.Session.Send(ctx, session.Message(m))
+	return api.Sent(sent), sessionError(err)
+}
+
+func (s served) RenewQR(ctx context.Context) error { return sessionError(s.Session.RenewQR(ctx)) }
+
+// sessionError gives an error of the session the router's sentinel.
+func sessionError(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, pair := range []struct{ session, api error }{
+		{session.ErrNotReady, api.ErrNotReady},
+		{session.ErrInvalidRecipient, api.ErrInvalidRecipient},
+		{session.ErrReachedNobody, api.ErrReachedNobody},
+		{session.ErrKeyReused, api.ErrKeyReused},
+		{session.ErrStoreUnavailable, api.ErrStoreUnavailable},
+		{session.ErrPairingExpired, api.ErrPairingExpired},
+		{session.ErrAlreadyPaired, api.ErrAlreadyPaired},
+		{session.ErrBusy, api.ErrBusy},
+		{ownership.ErrUnknownOutcome, api.ErrUnknownOutcome},
+		{ownership.ErrFenced, api.ErrMoved},
+		{ownership.ErrLeaseLost, api.ErrMoved},
+		{ownership.ErrNotOwner, api.ErrMoved},
+		{ownership.ErrReleased, api.ErrMoved},
+		{ownership.ErrDraining, api.ErrMoved},
+	} {
+		if errors.Is(err, pair.session) {
+			return fmt.Errorf("%w: %w", pair.api, err)
+		}
+	}
+	return err
+}
+
+// raises is the store's fences with the hold-back of rule 3c: after the raise, and before
+// anything is read under it.
+type raises struct {
+	store   *store.Store
+	accused func(ctx context.Context, incarnation string) (bool, error)
+	witness interface {
+		SawEnd(incarnation string) bool
+		Changed() <-chan struct{}
+	}
+	wasMine func(incarnation string) bool // a past life of this node, which has ended
+	process ownership.Process
+	timing  ownership.Timing
+}
+
+func (r raises) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
+	former, err := r.store.Raise(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	if former.Process == (ownership.Process{}) || former.Process == r.process ||
+		r.wasMine(former.Process.Incarnation) || r.witness.SawEnd(former.Process.Incarnation) {
+		return nil
+	}
+	asking, cancel := context.WithTimeout(ctx, r.timing.RenewTimeout)
+	accused, err := r.accused(asking, former.Process.Incarnation)
+	cancel()
+	if err == nil && !accused {
+		return nil
+	}
+	// Its lease did not run out: it was ended. Where etcd does not say, that is assumed.
+	timer := time.NewTimer(r.timing.AccusedHoldBack())
+	defer timer.Stop()
+	for {
+		changed := r.witness.Changed()
+		if r.witness.SawEnd(former.Process.Incarnation) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ownerKeys is etcd's ownership keys as the keeper's authority.
+type ownerKeys struct{ *etcd.Client }
+
+func (k ownerKeys) Standing(ctx context.Context, c ownership.Cliente, lease int64) (int64, bool, error) {
+	owner, ok, err := k.Owner(ctx, c)
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	return owner.Revision, owner.Lease == lease, nil
+}

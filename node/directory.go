@@ -1,0 +1,65 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"session-manager/node/ownership"
+	"session-manager/router"
+	"session-manager/router/api"
+)
+
+// directory answers the router: where a cliente is, and its session if it is here. Routes
+// follow ownership, which etcd's watch keeps in memory; placement only says who tries first.
+type directory struct {
+	node      string
+	keeper    *keeper
+	placement *placement
+	records   records
+	changed   *signal
+}
+
+// Locate says who owns the cliente. Owner "" means that nobody does; then Placement tries.
+func (d *directory) Locate(c ownership.Cliente) router.Location {
+	var at router.Location
+	if node, ok := d.placement.Of(c); ok {
+		at.Placement, at.PlacementMine = node, node == d.node
+		if m, ok := d.records.Member(node); ok {
+			at.PlacementAddress = m.Address
+		}
+	}
+	if token, ok := d.keeper.Owned(c); ok {
+		at.Owner, at.Mine, at.Epoch = d.node, true, token.String()
+		return at
+	}
+	if owner, ok := d.records.Owner(c); ok && owner.Process.Node != d.node {
+		// A key whose node has gone is about to go with its lease; so is one of a past life.
+		if m, ok := d.records.Member(owner.Process.Node); ok && m.Incarnation == owner.Process.Incarnation {
+			at.Owner, at.Address = owner.Process.Node, m.Address
+			at.Epoch = d.keeper.Token(owner.Revision).String()
+			return at
+		}
+	}
+	if d.keeper.Kept(c) {
+		at.Owner, at.Mine = d.node, true // on its way in or out: whoever waits here learns which
+	}
+	return at
+}
+
+func (d *directory) Changed() <-chan struct{} { return d.changed.Wait() }
+
+// Session is the cliente's session at this node, started where need be.
+func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Session, string, error) {
+	s, token, err := d.keeper.Session(ctx, c)
+	switch {
+	case err == nil:
+		s.Wake()
+		return s, token.String(), nil
+	case errors.Is(err, errNoLease), errors.Is(err, errFlapping):
+		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
+	case errors.Is(err, ownership.ErrFenced), errors.Is(err, ownership.ErrLeaseLost):
+		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
+	}
+	return nil, "", err
+}

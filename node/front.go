@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"session-manager/node/ownership"
+	"session-manager/router"
+	"session-manager/router/api"
+)
+
+var errStarting = errors.New("this node is starting: it waits for etcd or the credential store")
+
+// front is what the router asks. It answers from the first moment on, though the parts behind
+// it come up later: until then nothing is anywhere, and the reason says why.
+type front struct {
+	reason *reason
+	never  chan struct{}
+	parts  atomic.Pointer[parts]
+}
+
+// Locate is the directory's.
+func (f *front) Locate(c ownership.Cliente) router.Location {
+	if p := f.parts.Load(); p != nil {
+		return p.directory.Locate(c)
+	}
+	return router.Location{}
+}
+
+// Changed is closed at the next change of routes.
+func (f *front) Changed() <-chan struct{} {
+	if p := f.parts.Load(); p != nil {
+		return p.directory.Changed()
+	}
+	return f.never
+}
+
+// Session is the directory's.
+func (f *front) Session(ctx context.Context, c ownership.Cliente) (api.Session, string, error) {
+	if p := f.parts.Load(); p != nil {
+		return p.directory.Session(ctx, c)
+	}
+	return nil, "", errStarting
+}
+
+// Ready is nil when this node serves, else why it does not.
+func (f *front) Ready() error {
+	if err := f.reason.Get(); err != nil {
+		return err
+	}
+	p := f.parts.Load()
+	if p == nil {
+		return errStarting
+	}
+	if p.keeper.Lease() == nil {
+		return errNoLease
+	}
+	return nil
+}
+
+// Reachable is nil, or why WhatsApp cannot be reached.
+func (f *front) Reachable() error {
+	if p := f.parts.Load(); p != nil {
+		return p.engine.Reachable()
+	}
+	return errStarting
+}
+
+// Cluster is the body of /cluster.
+func (f *front) Cluster() any {
+	if p := f.parts.Load(); p != nil {
+		return p.clusterInfo()
+	}
+	return clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: []string{}}}
+}
+
+// Owner is the body of /owners/<c>.
+func (f *front) Owner(c ownership.Cliente) any {
+	if p := f.parts.Load(); p != nil {
+		return p.ownerInfo(c)
+	}
+	return ownerInfo{Cliente: c}
+}
+
+// Known says whether the cliente ever existed.
+func (f *front) Known(ctx context.Context, c ownership.Cliente) (bool, error) {
+	if p := f.parts.Load(); p != nil {
+		return p.store.Known(ctx, c)
+	}
+	return false, errStarting
+}

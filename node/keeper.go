@@ -1,0 +1,242 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"session-manager/node/ownership"
+	"session-manager/node/session"
+)
+
+// authority is what decides ownership: etcd.
+type authority interface {
+	CreateOwner(ctx context.Context, c ownership.Cliente, lease int64, p ownership.Process) (int64, error)
+	// Standing reads the key: its create revision, and whether it hangs on lease; 0 where absent.
+	Standing(ctx context.Context, c ownership.Cliente, lease int64) (revision int64, mine bool, err error)
+	DeleteOwner(ctx context.Context, c ownership.Cliente, revision int64) error
+}
+
+// fences is what enforces it: the store. Raise's error is ownership.ErrFenced where the fence
+// is not smaller than the token.
+type fences interface {
+	Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error
+}
+
+// starter starts sessions.
+type starter interface {
+	Start(hold *ownership.Hold) running
+}
+
+// keeper keeps the clientes of this node: those that it owns, is about to own, or is giving
+// up. It steps each one's ownership.Machine, carries out the effects, and feeds the outcomes
+// back. Everything that this node does to an ownership key goes through here.
+//
+// Invariants:
+//   - an entry exists as long as its machine is not Free, or it waits in the queue;
+//   - a session has a Hold on the lease under which its key was created;
+//   - the lock is never held over I/O or a call to a session.
+type keeper struct {
+	timing    ownership.Timing
+	process   ownership.Process
+	authority authority
+	fences    fences
+	starter   starter
+	changed   *signal // raised at each change of what is owned
+	log       *slog.Logger
+	metrics   *metrics
+
+	ctx  context.Context // parent of all Holds; ends when the node has been drained
+	wake chan struct{}   // capacity 1: the queue has something new
+	work sync.WaitGroup  // effects under way
+
+	mu         sync.Mutex // guards what follows
+	entries    map[ownership.Cliente]*entry
+	queue      *ownership.Queue
+	lease      *ownership.Lease // nil: none
+	generation int64            // of the cluster that the lease belongs to
+	refuse     error            // why nothing is taken; nil: taking
+}
+
+// entry is one cliente at this node. Its fields are guarded by keeper.mu.
+type entry struct {
+	cliente ownership.Cliente
+	machine ownership.Machine
+	lease   *ownership.Lease // that the key hangs on; nil: waits in the queue
+	hold    *ownership.Hold  // from Running on
+	session running          // from Running on
+	used    time.Time        // by the last request
+	started chan struct{}    // closed when session is there
+	gone    chan struct{}    // closed when the machine is Free again
+	cause   error            // why it is gone; written before gone is closed
+}
+
+func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.Process, rate int,
+	a authority, f fences, s starter, changed *signal, m *metrics, log *slog.Logger) *keeper {
+	return &keeper{
+		timing: timing, process: process, authority: a, fences: f, starter: s,
+		changed: changed, metrics: m, log: log,
+		ctx: ctx, wake: make(chan struct{}, 1),
+		entries: make(map[ownership.Cliente]*entry),
+		queue:   ownership.NewQueue(rate, time.Now()),
+		refuse:  errNoLease,
+	}
+}
+
+var (
+	errNoLease  = errors.New("this node holds no lease yet")
+	errFlapping = errors.New("this node lost its lease too often and takes nothing for a while")
+)
+
+// Session returns the cliente's session, which it starts where this node may own it. It
+// waits as long as ctx lets it. ownership.ErrNotOwner: another node owns the cliente.
+func (k *keeper) Session(ctx context.Context, c ownership.Cliente) (running, ownership.Token, error) {
+	for {
+		en, err := k.want(c, ownership.Requested)
+		if err != nil {
+			return nil, ownership.Token{}, err
+		}
+		select {
+		case <-en.started:
+			if s, token, ok := k.session(en); ok {
+				return s, token, nil
+			}
+			// It is being given up; who comes next is known when it is gone.
+			select {
+			case <-en.gone:
+			case <-ctx.Done():
+				return nil, ownership.Token{}, ctx.Err()
+			}
+		case <-en.gone:
+		case <-ctx.Done():
+			return nil, ownership.Token{}, ctx.Err()
+		}
+		if !startAgain(en.cause) {
+			return nil, ownership.Token{}, en.cause
+		}
+	}
+}
+
+// startAgain says whether a cliente that went away for this cause may be started anew by who
+// waits for it.
+func startAgain(cause error) bool {
+	return errors.Is(cause, ownership.ErrReleased) || errors.Is(cause, ownership.ErrUnknownOutcome) ||
+		errors.Is(cause, session.ErrPairingExpired)
+}
+
+// session returns en's session while it may serve.
+func (k *keeper) session(en *entry) (running, ownership.Token, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if en.machine.Phase() != ownership.Running || en.session == nil {
+		return nil, ownership.Token{}, false
+	}
+	en.used = time.Now()
+	return en.session, en.hold.Token(), true
+}
+
+// Restore queues a cliente that ran before and should run again; a no-op where it is kept.
+func (k *keeper) Restore(c ownership.Cliente) { _, _ = k.want(c, ownership.Restored) }
+
+// want returns the cliente's entry, which it queues where there was none.
+func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	en, ok := k.entries[c]
+	if !ok {
+		if k.refuse != nil {
+			return nil, k.refuse
+		}
+		en = &entry{cliente: c, started: make(chan struct{}), gone: make(chan struct{}), used: time.Now()}
+		if p == ownership.Restored {
+			en.used = time.Time{}
+		}
+		k.entries[c] = en
+	}
+	if en.lease == nil {
+		k.queue.Push(c, p, rand.Uint64())
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+	return en, nil
+}
+
+// Run starts what is queued, at the queue's pace, until ctx ends.
+func (k *keeper) Run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait := k.startNext()
+		switch {
+		case wait < 0:
+			continue
+		case wait == 0:
+			wait = time.Hour
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// startNext acquires the next of the queue. It returns how long to wait for another one, 0:
+// nobody waits, negative: not at all.
+func (k *keeper) startNext() time.Duration {
+	k.mu.Lock()
+	if k.lease == nil {
+		k.mu.Unlock()
+		return 0
+	}
+	c, ok, wait := k.queue.Pop(time.Now())
+	if !ok {
+		k.mu.Unlock()
+		return wait
+	}
+	en := k.entries[c]
+	en.lease = k.lease
+	do := k.step(en, ownership.Acquire{Generation: k.generation})
+	k.mu.Unlock()
+	k.carryOut(en, do)
+	return -1
+}
+
+// step books an event. Holds mu; the effects are carried out after it is released.
+func (k *keeper) step(en *entry, e ownership.Event) []ownership.Effect {
+	before := en.machine.Phase()
+	effects := en.machine.Step(e)
+	if after := en.machine.Phase(); after != before {
+		k.log.Debug("ownership", "cliente", en.cliente, "state", after.String(), "token", en.machine.Token().String())
+	}
+	return effects
+}
+
+// answer books the outcome of an effect, and goes on.
+func (k *keeper) answer(en *entry, e ownership.Event) {
+	k.mu.Lock()
+	do := k.step(en, e)
+	k.mu.Unlock()
+	k.carryOut(en, do)
+}
+
+// forget drops an entry. Holds mu.
+func (k *keeper) forget(en *entry, cause error) {
+	if cause == nil {
+		cause = ownership.ErrReleased
+	}
+	en.cause = cause
+	delete(k.entries, en.cliente)
+	close(en.gone)
+	k.changed.Raise()
+}
+
+// Wait returns when no effect is under way any more.
+func (k *keeper) Wait() { k.work.Wait() }

@@ -1,0 +1,354 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+	"session-manager/node/session"
+	"session-manager/router/api"
+)
+
+// fakeEtcd decides ownership in memory, and can lose replies.
+type fakeEtcd struct {
+	mu        sync.Mutex
+	revision  int64
+	keys      map[ownership.Cliente]fakeKey
+	loseReply int // of so many calls that change something
+	refuse    error
+}
+
+type fakeKey struct{ lease, revision int64 }
+
+func (f *fakeEtcd) reply() error {
+	if f.loseReply > 0 {
+		f.loseReply--
+		return ownership.ErrUnknownOutcome
+	}
+	return nil
+}
+
+func (f *fakeEtcd) CreateOwner(_ context.Context, c ownership.Cliente, lease int64, _ ownership.Process) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refuse != nil {
+		return 0, f.refuse
+	}
+	if k, ok := f.keys[c]; ok {
+		if k.lease == lease {
+			return k.revision, f.reply()
+		}
+		return 0, etcd.ErrTaken
+	}
+	f.revision++
+	f.keys[c] = fakeKey{lease, f.revision}
+	return f.revision, f.reply()
+}
+
+func (f *fakeEtcd) Standing(_ context.Context, c ownership.Cliente, lease int64) (int64, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := f.keys[c]
+	return k.revision, k.lease == lease, nil
+}
+
+func (f *fakeEtcd) DeleteOwner(_ context.Context, c ownership.Cliente, revision int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys[c].revision == revision {
+		delete(f.keys, c)
+	}
+	return f.reply()
+}
+
+func (f *fakeEtcd) stands(c ownership.Cliente) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.keys[c]
+	return ok
+}
+
+type fakeFences struct{ err error }
+
+func (f *fakeFences) Raise(context.Context, ownership.Cliente, ownership.Token) error { return f.err }
+
+// fakeSessions starts sessions that end when they are stopped, or never.
+type fakeSessions struct {
+	mu      sync.Mutex
+	started []*fakeSession
+	stuck   bool
+}
+
+func (f *fakeSessions) Start(hold *ownership.Hold) running {
+	s := &fakeSession{hold: hold, done: make(chan struct{}), stuck: f.stuck}
+	f.mu.Lock()
+	f.started = append(f.started, s)
+	f.mu.Unlock()
+	return s
+}
+
+func (f *fakeSessions) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.started)
+}
+
+type fakeSession struct {
+	api.Session
+	hold  *ownership.Hold
+	stuck bool
+
+	once sync.Once
+	done chan struct{}
+	err  error
+}
+
+func (s *fakeSession) end(err error) { s.once.Do(func() { s.err = err; close(s.done) }) }
+func (s *fakeSession) Wake()         {}
+func (s *fakeSession) Stop(cause error) {
+	if !s.stuck {
+		s.end(cause)
+	}
+}
+func (s *fakeSession) Done() <-chan struct{} { return s.done }
+func (s *fakeSession) Err() error            { return s.err }
+
+type keeperTest struct {
+	*keeper
+	etcd     *fakeEtcd
+	fences   *fakeFences
+	sessions *fakeSessions
+	lease    *ownership.Lease
+	ctx      context.Context
+}
+
+func newKeeperTest(t *testing.T) *keeperTest {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	k := &keeperTest{
+		etcd:   &fakeEtcd{keys: make(map[ownership.Cliente]fakeKey), revision: 100},
+		fences: &fakeFences{}, sessions: &fakeSessions{}, ctx: ctx,
+	}
+	timing := ownership.DefaultTiming()
+	timing.Retry = time.Millisecond
+	k.keeper = newKeeper(ctx, timing, ownership.Process{Node: "n1", Incarnation: "i1"}, 0, k.etcd, k.fences, k.sessions,
+		newSignal(), newMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	var loop sync.WaitGroup
+	loop.Go(func() { k.Run(ctx) })
+	k.grant(7)
+	t.Cleanup(func() {
+		for _, s := range k.sessions.started {
+			s.end(nil)
+		}
+		cancel()
+		loop.Wait()
+		k.LeaseLost(k.lease)
+		k.Wait()
+	})
+	return k
+}
+
+func (k *keeperTest) grant(id int64) {
+	k.lease = ownership.NewLease(id, time.Now(), time.Minute, time.Second)
+	k.LeaseGranted(k.lease, 1)
+	k.Refuse(nil)
+}
+
+func wait(t *testing.T, what string, ch <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(5 * time.Second):
+		t.Fatalf("waited in vain: %s", what)
+	}
+}
+
+func TestSessionIsStartedOnceForMany(t *testing.T) {
+	k := newKeeperTest(t)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			_, token, err := k.Session(k.ctx, 5)
+			if want := (ownership.Token{Generation: 1, Revision: 101}); err != nil || token != want {
+				t.Errorf("got token %v, err %v, want %v", token, err, want)
+			}
+		})
+	}
+	all.Wait()
+	if n := k.sessions.count(); n != 1 {
+		t.Errorf("%d sessions were started", n)
+	}
+}
+
+func TestTakenByAnother(t *testing.T) {
+	k := newKeeperTest(t)
+	k.etcd.keys[5] = fakeKey{lease: 99, revision: 50}
+	if _, _, err := k.Session(k.ctx, 5); !errors.Is(err, ownership.ErrNotOwner) {
+		t.Errorf("got %v", err)
+	}
+	if k.Kept(5) || k.sessions.count() != 0 {
+		t.Error("something is kept of a cliente that is another's")
+	}
+}
+
+func TestLostRepliesAreReadBack(t *testing.T) {
+	k := newKeeperTest(t)
+	k.etcd.loseReply = 1
+	if _, _, err := k.Session(k.ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	k.etcd.mu.Lock()
+	k.etcd.loseReply = 2
+	k.etcd.mu.Unlock()
+	wait(t, "release", k.Release(5, ownership.ErrReleased))
+	if k.etcd.stands(5) {
+		t.Error("the key stands after a release")
+	}
+}
+
+func TestFenceNotRaised(t *testing.T) {
+	k := newKeeperTest(t)
+	k.fences.err = ownership.ErrFenced
+	if _, _, err := k.Session(k.ctx, 5); !errors.Is(err, ownership.ErrFenced) {
+		t.Errorf("got %v", err)
+	}
+	if k.etcd.stands(5) || k.sessions.count() != 0 {
+		t.Error("a session or a key without a fence")
+	}
+}
+
+func TestReleaseEndsTheSessionBeforeTheKey(t *testing.T) {
+	k := newKeeperTest(t)
+	k.sessions.stuck = true
+	if _, _, err := k.Session(k.ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	gone := k.Release(5, ownership.ErrDraining)
+	if _, owned := k.Owned(5); owned {
+		t.Error("serves while it is given up")
+	}
+	if !k.etcd.stands(5) {
+		t.Fatal("the key went before the session")
+	}
+	k.sessions.started[0].end(nil)
+	wait(t, "release", gone)
+	if k.etcd.stands(5) {
+		t.Error("the key stands after a release")
+	}
+}
+
+func TestRequestDuringReleaseStartsAnew(t *testing.T) {
+	k := newKeeperTest(t)
+	if _, _, err := k.Session(k.ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	k.sessions.mu.Lock()
+	k.sessions.started[0].end(session.ErrPairingExpired)
+	k.sessions.mu.Unlock()
+	_, token, err := k.Session(k.ctx, 5)
+	for err == nil && token.Revision == 101 { // until the end has been noticed
+		_, token, err = k.Session(k.ctx, 5)
+	}
+	if err != nil || token.Revision != 102 {
+		t.Errorf("got token %v, err %v", token, err)
+	}
+}
+
+func TestLeaseLostEndsHoldsAtOnce(t *testing.T) {
+	k := newKeeperTest(t)
+	k.sessions.stuck = true
+	if _, _, err := k.Session(k.ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	s := k.sessions.started[0]
+	sessions := k.LeaseLost(k.lease)
+	if !errors.Is(context.Cause(s.hold.Context()), ownership.ErrLeaseLost) {
+		t.Errorf("hold: %v", context.Cause(s.hold.Context()))
+	}
+	if len(sessions) != 1 {
+		t.Fatalf("%d sessions to wait for", len(sessions))
+	}
+	select {
+	case <-sessions[0]:
+		t.Fatal("reported as ended while it runs")
+	default:
+	}
+	s.end(nil)
+	wait(t, "the session's end", sessions[0])
+	if !k.etcd.stands(5) {
+		t.Error("a key on a lost lease was deleted: it goes with its lease")
+	}
+}
+
+func TestNothingIsTakenWithoutALease(t *testing.T) {
+	k := newKeeperTest(t)
+	k.LeaseLost(k.lease)
+	k.Refuse(errNoLease)
+	if _, _, err := k.Session(k.ctx, 5); !errors.Is(err, errNoLease) {
+		t.Errorf("got %v", err)
+	}
+	k.grant(8)
+	if _, _, err := k.Session(k.ctx, 5); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKeyGoneStopsTheSession(t *testing.T) {
+	k := newKeeperTest(t)
+	_, token, err := k.Session(k.ctx, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.KeyGone(5, token.Revision-1) // an older life of the key
+	if _, owned := k.Owned(5); !owned {
+		t.Fatal("stopped for another revision's sake")
+	}
+	k.KeyGone(5, token.Revision)
+	wait(t, "the session's end", k.sessions.started[0].done)
+	if err := k.sessions.started[0].hold.Check(time.Now()); !errors.Is(err, ownership.ErrNotOwner) {
+		t.Errorf("hold: %v", err)
+	}
+}
+
+func TestStrayIsDeleted(t *testing.T) {
+	k := newKeeperTest(t)
+	k.etcd.keys[5] = fakeKey{lease: 7, revision: 42}
+	k.Stray(5, k.lease, 42)
+	for k.Kept(5) {
+		changed := k.changed.Wait()
+		if k.Kept(5) {
+			wait(t, "stray", changed)
+		}
+	}
+	if k.etcd.stands(5) || k.sessions.count() != 0 {
+		t.Error("a stray key stands, or got a session")
+	}
+}
+
+func TestDrainIdleFirst(t *testing.T) {
+	k := newKeeperTest(t)
+	for _, c := range []ownership.Cliente{1, 2, 3} {
+		if _, _, err := k.Session(k.ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := k.Session(k.ctx, 1); err != nil { // 1 is the most recently used now
+		t.Fatal(err)
+	}
+	if order := k.byUse(); order[0] != 2 || order[1] != 3 || order[2] != 1 {
+		t.Errorf("order %v", order)
+	}
+	k.Refuse(ownership.ErrDraining)
+	if left := k.Drain(k.ctx, 0); left != 0 {
+		t.Errorf("%d left", left)
+	}
+	if _, _, err := k.Session(k.ctx, 1); !errors.Is(err, ownership.ErrDraining) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,56 @@
+package node
+
+import (
+	"session-manager/node/ownership"
+)
+
+// Owned says whether this node runs the cliente's session, and under which token.
+func (k *keeper) Owned(c ownership.Cliente) (ownership.Token, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	en, ok := k.entries[c]
+	if !ok || en.machine.Phase() != ownership.Running {
+		return ownership.Token{}, false
+	}
+	return en.machine.Token(), true
+}
+
+// Kept says whether this node owns the cliente, is about to, or is giving it up.
+func (k *keeper) Kept(c ownership.Cliente) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, ok := k.entries[c]
+	return ok
+}
+
+func (k *keeper) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.entries)
+}
+
+func (k *keeper) queued() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.queue.Len()
+}
+
+// Token is that of a key created at revision in the present generation.
+func (k *keeper) Token(revision int64) ownership.Token {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return ownership.Token{Generation: k.generation, Revision: revision}
+}
+
+// running counts the sessions that serve.
+func (k *keeper) running() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, en := range k.entries {
+		if en.machine.Phase() == ownership.Running {
+			n++
+		}
+	}
+	return n
+}

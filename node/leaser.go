@@ -1,0 +1,217 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+)
+
+// Member states, as nodes/<name> says them.
+const (
+	stateReady    = "ready"
+	stateResting  = "resting"  // lost its lease too often (rule 8)
+	stateDraining = "draining" // on its way out
+)
+
+// leases is the part of etcd that the leaser needs.
+type leases interface {
+	Grant(ctx context.Context, ttl time.Duration) (id int64, granted time.Duration, err error)
+	Renew(ctx context.Context, id int64) (granted time.Duration, err error)
+	Revoke(ctx context.Context, id int64) error
+	PutMember(ctx context.Context, m etcd.Member) error
+	Member(ctx context.Context, name string) (etcd.Member, bool, error)
+}
+
+// leaser keeps the one lease of this node: asks for it, renews it, ends everything that hangs
+// on it when its deadline passes, and only then asks for the next (rules 2 and 6).
+type leaser struct {
+	timing  ownership.Timing
+	etcd    leases
+	keeper  *keeper
+	settle  func(ctx context.Context) (ownership.Identity, error) // rule 1, before each lease
+	wasMine func(incarnation string) bool                         // rule 14
+	exit    func(code int)
+	log     *slog.Logger
+	metrics *metrics
+	reason  *reason // why this node is not ready
+
+	mu       sync.Mutex // guards what follows, held excepted
+	flaps    *ownership.Flaps
+	member   etcd.Member
+	draining bool
+
+	held atomic.Pointer[ownership.Lease]
+}
+
+// Run goes from lease to lease until ctx ends. The last lease is left as it is; see End.
+func (l *leaser) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		lease, ok := l.obtain(ctx)
+		if !ok {
+			return
+		}
+		l.keep(ctx, lease)
+		if ctx.Err() != nil {
+			return
+		}
+		l.lost(lease)
+	}
+}
+
+// obtain tries until it has a lease with this node's member key on it.
+func (l *leaser) obtain(ctx context.Context) (*ownership.Lease, bool) {
+	for {
+		lease, generation, err := l.try(ctx)
+		if err == nil {
+			l.held.Store(lease)
+			l.keeper.LeaseGranted(lease, generation)
+			l.admit()
+			l.reason.Set(nil)
+			l.log.Info("lease granted", "lease", lease.ID(), "generation", generation)
+			return lease, true
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		if l.reason.Set(fmt.Errorf("no lease: %w", err)) {
+			l.log.Error("no lease, this node serves nothing until it has one", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, false
+		case <-time.After(l.timing.Renew):
+		}
+	}
+}
+
+func (l *leaser) try(ctx context.Context) (*ownership.Lease, int64, error) {
+	settling, done := context.WithTimeout(ctx, l.timing.TTL)
+	id, err := l.settle(settling)
+	done()
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timing.TTL-l.timing.Margin)
+	defer cancel()
+	sent := time.Now()
+	leaseID, granted, err := l.etcd.Grant(ctx, l.timing.TTL)
+	if err != nil {
+		return nil, 0, fmt.Errorf("ask etcd for a lease: %w", err)
+	}
+	lease := ownership.NewLease(leaseID, sent, granted, l.timing.Margin)
+	if err := l.putMember(ctx, leaseID); err != nil {
+		l.revoke(leaseID)
+		return nil, 0, err
+	}
+	return lease, id.Generation, nil
+}
+
+// keep renews the lease, one renewal at a time, until its deadline passes or etcd says that
+// it is gone. The deadline has a timer of its own: a renewal that hangs must not delay it.
+func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
+	type renewal struct {
+		sent    time.Time
+		granted time.Duration
+		err     error
+	}
+	done := make(chan renewal, 1)
+	var under sync.WaitGroup
+	defer under.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // a renewal under way must not hold up what follows the deadline
+	next := time.NewTimer(l.timing.Renew)
+	defer next.Stop()
+	deadline := time.NewTimer(time.Until(lease.Deadline()))
+	defer deadline.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline.C:
+			if lease.Passed(time.Now()) {
+				l.log.Error("lease deadline passed without a renewal: all sessions of this node stop", "lease", lease.ID())
+				return
+			}
+			deadline.Reset(time.Until(lease.Deadline()))
+		case <-next.C:
+			sent := time.Now()
+			under.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, l.timing.RenewTimeout)
+				defer cancel()
+				granted, err := l.etcd.Renew(ctx, lease.ID())
+				done <- renewal{sent, granted, err}
+			})
+		case r := <-done:
+			next.Reset(max(0, l.timing.Renew-time.Since(r.sent)))
+			switch {
+			case errors.Is(r.err, etcd.ErrLeaseGone):
+				l.log.Error("etcd has ended the lease: all sessions of this node stop", "lease", lease.ID())
+				return
+			case r.err != nil:
+				l.metrics.renewals.WithLabelValues("failed").Inc()
+				l.log.Warn("lease was not renewed", "lease", lease.ID(), "left", time.Until(lease.Deadline()).Round(time.Millisecond).String(), "err", r.err)
+			case !lease.Renewed(r.sent, time.Now(), r.granted):
+				return
+			default:
+				l.metrics.renewals.WithLabelValues("ok").Inc()
+				deadline.Reset(time.Until(lease.Deadline()))
+			}
+		}
+	}
+}
+
+// lost ends what hung on the lease.
+func (l *leaser) lost(lease *ownership.Lease) {
+	l.held.Store(nil)
+	l.reason.Set(ownership.ErrLeaseLost)
+	l.metrics.leasesLost.Inc()
+	l.keeper.Refuse(errNoLease)
+	l.stop(lease)
+	l.mu.Lock()
+	l.flaps.Lost(time.Now())
+	l.mu.Unlock()
+}
+
+// stop ends the sessions of a lease, and then the lease. A process whose sessions do not end
+// in time ends itself: somebody else is about to own them.
+func (l *leaser) stop(lease *ownership.Lease) {
+	limit := time.NewTimer(l.timing.Exit)
+	defer limit.Stop()
+	sessions := l.keeper.LeaseLost(lease)
+	for _, ended := range sessions {
+		select {
+		case <-ended:
+		case <-limit.C:
+			l.log.Error("sessions did not end with their lease: the process ends, so that no account has two owners")
+			l.exit(ExitStuck)
+			return
+		}
+	}
+	l.log.Info("nothing runs on the lease any more", "lease", lease.ID(), "stopped", len(sessions))
+	l.revoke(lease.ID())
+}
+
+// revoke tells etcd that a lease is not needed any more; where etcd does not answer, the
+// lease ends by itself.
+func (l *leaser) revoke(id int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.timing.RenewTimeout)
+	defer cancel()
+	if err := l.etcd.Revoke(ctx, id); err != nil && !errors.Is(err, etcd.ErrLeaseGone) {
+		l.log.Warn("lease was not revoked and ends by itself", "lease", id, "err", err)
+	}
+}
+
+// End gives the held lease back when Run has returned, after what still hangs on it has ended.
+func (l *leaser) End() {
+	if lease := l.held.Swap(nil); lease != nil {
+		l.stop(lease)
+	}
+	l.keeper.Wait()
+}

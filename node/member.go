@@ -1,0 +1,97 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+)
+
+// putMember puts this node's key under the lease. Where a past life of this node still has
+// it, that life's lease is revoked first: its process has ended, since we hold its data directory.
+func (l *leaser) putMember(ctx context.Context, lease int64) error {
+	l.mu.Lock()
+	l.member.Lease = lease
+	l.member.State = l.state()
+	member := l.member
+	l.mu.Unlock()
+	err := l.etcd.PutMember(ctx, member)
+	if !errors.Is(err, etcd.ErrNameTaken) {
+		return err
+	}
+	past, ok, readErr := l.etcd.Member(ctx, member.Name)
+	switch {
+	case readErr != nil:
+		return readErr
+	case !ok:
+		return l.etcd.PutMember(ctx, member)
+	case !l.wasMine(past.Incarnation):
+		return fmt.Errorf("another process runs under the node name %q at %s: give this node another --node-name, or wait until the other's lease has ended: %w",
+			member.Name, past.Address, err)
+	}
+	l.log.Info("revoking the lease of this node's past life", "lease", past.Lease)
+	if err := l.etcd.Revoke(ctx, past.Lease); err != nil {
+		return fmt.Errorf("revoke the lease of this node's past life: %w", err)
+	}
+	return l.etcd.PutMember(ctx, member)
+}
+
+// Drain makes this node take nothing more, and says so to the others.
+func (l *leaser) Drain(ctx context.Context) {
+	l.mu.Lock()
+	l.draining = true
+	l.mu.Unlock()
+	l.reason.Set(ownership.ErrDraining)
+	l.Publish(ctx)
+}
+
+// Publish brings the keeper's admission and nodes/<name> to the present state.
+func (l *leaser) Publish(ctx context.Context) {
+	l.admit()
+	lease := l.held.Load()
+	if lease == nil {
+		return // the next lease's key will say it
+	}
+	l.mu.Lock()
+	changed := l.member.State != l.state()
+	l.mu.Unlock()
+	if !changed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timing.RenewTimeout)
+	defer cancel()
+	if err := l.putMember(ctx, lease.ID()); err != nil {
+		l.log.Warn("this node's state was not published", "err", err)
+	}
+}
+
+// admit lets the keeper take clientes, or not.
+func (l *leaser) admit() {
+	l.mu.Lock()
+	state := l.state()
+	l.mu.Unlock()
+	switch {
+	case state == stateDraining:
+		l.keeper.Refuse(ownership.ErrDraining)
+	case l.held.Load() == nil:
+		l.keeper.Refuse(errNoLease)
+	case state == stateResting:
+		l.keeper.Refuse(errFlapping)
+	default:
+		l.keeper.Refuse(nil)
+	}
+}
+
+// state is what this node is to the others. Holds mu.
+func (l *leaser) state() string {
+	switch {
+	case l.draining:
+		return stateDraining
+	case !l.flaps.MayTake(time.Now()):
+		return stateResting
+	}
+	return stateReady
+}

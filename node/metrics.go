@@ -1,0 +1,64 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"session-manager/node/ownership"
+	"session-manager/node/session"
+)
+
+// metrics of ownership at this node; router and session have their own.
+type metrics struct {
+	acquired   prometheus.Counter
+	released   *prometheus.CounterVec // by cause
+	renewals   *prometheus.CounterVec // by outcome
+	leasesLost prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		acquired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_clientes_acquired_total", Help: "Clientes that this node became the owner of."}),
+		released: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_clientes_released_total", Help: "Clientes that this node gave up, by cause."}, []string{"cause"}),
+		renewals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_lease_renewals_total", Help: "Renewals of this node's lease, by outcome."}, []string{"outcome"}),
+		leasesLost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_leases_lost_total", Help: "Leases that ended before this node gave them back."}),
+	}
+	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost)
+	return m
+}
+
+// watch adds the gauges that read the keeper.
+func (m *metrics) watch(r prometheus.Registerer, k *keeper) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "session_manager_clientes_kept", Help: "Clientes that this node owns, is about to own or is giving up.",
+		}, func() float64 { return float64(k.count()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "session_manager_start_queue", Help: "Clientes that wait to be started here.",
+		}, func() float64 { return float64(k.queued()) }),
+	)
+}
+
+func causeLabel(cause error) string {
+	for _, c := range []struct {
+		err   error
+		label string
+	}{
+		{ownership.ErrFenced, "fenced"},
+		{ownership.ErrLeaseLost, "lease_lost"},
+		{ownership.ErrDraining, "drain"},
+		{ownership.ErrNotOwner, "not_owner"},
+		{session.ErrPairingExpired, "pairing_expired"},
+		{ownership.ErrReleased, "released"},
+	} {
+		if errors.Is(cause, c.err) {
+			return c.label
+		}
+	}
+	return "session_failed"
+}

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+)
+
+// clusterInfo is the body of /cluster.
+type clusterInfo struct {
+	Nodes []nodeInfo `json:"nodes"`
+	Ring  ringInfo   `json:"ring"`
+}
+
+type nodeInfo struct {
+	Name        string `json:"name"`
+	State       string `json:"state"` // ready, resting, draining
+	Address     string `json:"address"`
+	PeerAddress string `json:"peer_address"`
+	Incarnation string `json:"incarnation"`
+	Alive       bool   `json:"alive"`    // as gossip sees it from here
+	Sessions    int    `json:"sessions"` // running; an owned cliente is one
+	Owned       int    `json:"owned"`    // ownership keys in etcd
+	VouchedBy   string `json:"vouched_by"`
+}
+
+type ringInfo struct {
+	Members  []string `json:"members"`
+	Revision int64    `json:"etcd_revision"`
+}
+
+// ownerInfo is the body of /owners/<cliente>.
+type ownerInfo struct {
+	Cliente   ownership.Cliente `json:"cliente_id"`
+	Owner     *string           `json:"owner"` // null: nobody
+	Epoch     *string           `json:"epoch"`
+	Placement *string           `json:"placement"`
+	VouchedBy *string           `json:"vouched_by"`
+}
+
+const vouchedByEtcd = "etcd"
+
+// clusterInfo counts from the view of etcd and gossip; the sessions of this node itself from
+// its keeper.
+func (p *parts) clusterInfo() clusterInfo {
+	type life struct{ node, incarnation string }
+	owned := make(map[life]int)
+	for _, o := range p.view.Owners() {
+		owned[life{o.Process.Node, o.Process.Incarnation}]++
+	}
+	alive := make(map[string]bool)
+	for _, m := range p.gossip.Alive() {
+		alive[m.Name] = true
+	}
+	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: p.placement.Takers(), Revision: p.view.Revision()}}
+	for _, m := range p.view.Members() {
+		info.Nodes = append(info.Nodes, p.nodeInfo(m, owned[life{m.Name, m.Incarnation}], alive[m.Name]))
+	}
+	return info
+}
+
+func (p *parts) nodeInfo(m etcd.Member, owned int, alive bool) nodeInfo {
+	sessions := owned
+	if m.Incarnation == p.keeper.process.Incarnation {
+		sessions = p.keeper.running()
+	}
+	return nodeInfo{
+		Name: m.Name, State: m.State, Address: m.Public, PeerAddress: m.Address, Incarnation: m.Incarnation,
+		Alive: alive, Sessions: sessions, Owned: owned, VouchedBy: vouchedByEtcd,
+	}
+}
+
+func (p *parts) ownerInfo(c ownership.Cliente) ownerInfo {
+	at := p.directory.Locate(c)
+	info := ownerInfo{Cliente: c, Owner: nonEmpty(at.Owner), Epoch: nonEmpty(at.Epoch), Placement: nonEmpty(at.Placement)}
+	if at.Owner != "" {
+		info.VouchedBy = nonEmpty(vouchedByEtcd)
+	}
+	return info
+}
+
+func nonEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

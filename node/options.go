@@ -1,0 +1,96 @@
+package node
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"session-manager/node/ownership"
+)
+
+// Options say what a node is. Run refuses what is missing; the flags of cmd/session-manager
+// describe each field to an operator.
+type Options struct {
+	Name            string // stable across restarts, unique in the cluster
+	Listen          string // public HTTP, host:port
+	PeerListen      string // node-to-node HTTP, host:port
+	PeerAdvertise   string // what other nodes dial; "": the address that PeerListen got
+	GossipListen    string // memberlist, UDP and TCP, host:port
+	GossipAdvertise string // what other nodes dial; "": the address that GossipListen got
+
+	Data  string // directory of this node's files
+	Store string // postgres://... or sqlite:FILE; "": sqlite in Data
+	Etcd  Etcd
+
+	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
+
+	APIKeysFile string         // keys that callers of Listen must show; "": none
+	Trusted     []netip.Prefix // networks whose callers need no key
+
+	WhatsAppEndpoint string // ws://host:port/ws/chat of an emulator; "": the real WhatsApp
+	WhatsAppRootKey  []byte // 32 bytes, the emulator's
+	DeviceName       string // what the phone shows under "linked devices"
+
+	Timing       ownership.Timing
+	DrainTimeout time.Duration // after which a draining node stops what it still holds
+	StartRate    int           // sessions started a second; 0: unlimited
+	Version      string        // of the program
+
+	Ready func(Addresses) // called once, when the node serves and owns a lease
+	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit
+	Log   *slog.Logger    // nil: discard
+}
+
+// Etcd says where the authority is. No Endpoints: one is embedded in this process.
+type Etcd struct {
+	Endpoints          []string
+	Prefix             string // of every key, with a slash at its end
+	TLS                *tls.Config
+	Username, Password string
+}
+
+// ExitStuck is the exit code of a process whose sessions did not end with their lease.
+const ExitStuck = 3
+
+// Addresses are those that a node really listens on.
+type Addresses struct{ Node, Public, Peer, Gossip string }
+
+func (a Addresses) String() string {
+	return fmt.Sprintf("ready listen=%s peer=%s gossip=%s node=%s", a.Public, a.Peer, a.Gossip, a.Node)
+}
+
+func (o *Options) complete() error {
+	switch {
+	case o.Name == "":
+		return errors.New("node name is empty")
+	case o.Data == "":
+		return errors.New("data directory is empty")
+	case o.DrainTimeout <= 0:
+		return fmt.Errorf("drain timeout is %v, must be positive", o.DrainTimeout)
+	case o.StartRate < 0:
+		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
+	case len(o.Secret) != 0 && len(o.Secret) != 32:
+		return fmt.Errorf("cluster secret has %d bytes, must have 32", len(o.Secret))
+	}
+	if err := o.Timing.Validate(); err != nil {
+		return err
+	}
+	if o.Store == "" {
+		o.Store = "sqlite:" + filepath.Join(o.Data, "store.db")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Exit == nil {
+		o.Exit = os.Exit
+	}
+	if o.Ready == nil {
+		o.Ready = func(Addresses) {}
+	}
+	return nil
+}

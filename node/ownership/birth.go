@@ -1,0 +1,66 @@
+package ownership
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Identity is what tells one cluster of etcd from another: it is in etcd's `cluster` key and
+// in the store's birth row, and both must agree. The zero Identity stands for "none".
+type Identity struct {
+	UUID       string
+	Generation int64
+}
+
+// Found is what a node found at start in both places (rule 1).
+type Found struct {
+	Store         Identity
+	Born          bool  // the store knows that etcd has once confirmed the identity
+	StoreRevision int64 // the highest etcd revision that the store has seen
+	Etcd          Identity
+	EtcdRevision  int64 // etcd's header revision
+}
+
+// Birth is the next step to a cluster and a store that belong together.
+type Birth uint8
+
+const (
+	BirthWriteStore Birth = iota // both empty: write the store's row, born = false
+	BirthWriteEtcd               // create etcd's record from the store's by compare-and-set
+	BirthMark                    // both stand and agree: mark the store's row as born
+	BirthDone                    // nothing left to do
+)
+
+var (
+	// ErrOtherStore: this etcd belongs to another credential store.
+	ErrOtherStore = errors.New("this etcd belongs to another credential store: its cluster record is not the store's")
+	// ErrWiped: etcd lost its data. Fencing tokens would start anew below those of the fences.
+	ErrWiped = errors.New("etcd is empty but the credential store was born with one: etcd was wiped")
+	// ErrRestored: etcd was restored from an old copy, and would give out tokens a second time.
+	ErrRestored = errors.New("etcd's revision is behind what the credential store has seen: etcd was restored from an old copy")
+)
+
+// Settle says what comes next, step by step until BirthDone, or why this store and this
+// etcd must not be used together. The order (store, etcd, mark) makes a crash between two
+// steps harmless: an unborn store may meet an empty etcd, a born one may not.
+func (f Found) Settle() (Birth, error) {
+	none := Identity{}
+	switch {
+	case f.Store == none && f.Etcd == none:
+		return BirthWriteStore, nil
+	case f.Store == none:
+		return 0, fmt.Errorf("%w (etcd: %s; the store is empty)", ErrOtherStore, f.Etcd.UUID)
+	case f.Etcd == none && f.Born:
+		return 0, fmt.Errorf("%w (store: %s, generation %d)", ErrWiped, f.Store.UUID, f.Store.Generation)
+	case f.Etcd == none:
+		return BirthWriteEtcd, nil
+	case f.Etcd != f.Store:
+		return 0, fmt.Errorf("%w (etcd: %s generation %d; store: %s generation %d)",
+			ErrOtherStore, f.Etcd.UUID, f.Etcd.Generation, f.Store.UUID, f.Store.Generation)
+	case f.EtcdRevision < f.StoreRevision:
+		return 0, fmt.Errorf("%w (etcd: %d, store has seen %d)", ErrRestored, f.EtcdRevision, f.StoreRevision)
+	case !f.Born:
+		return BirthMark, nil
+	}
+	return BirthDone, nil
+}

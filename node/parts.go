@@ -1,0 +1,199 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+	"session-manager/node/session"
+	"session-manager/node/store"
+	"session-manager/ring/gossip"
+	"session-manager/router"
+)
+
+// parts is what a node consists of, behind its edge. Fields that assemble did not reach are nil.
+type parts struct {
+	o        Options
+	process  ownership.Process
+	data     *dataDir
+	registry *prometheus.Registry
+	reason   *reason
+	changed  *signal // routes may have changed
+
+	store     *store.Store
+	embedded  *etcd.Embedded
+	etcd      *etcd.Client
+	view      *etcd.View
+	gossip    *gossip.Gossip
+	engine    *session.Engine
+	keeper    *keeper
+	placement *placement
+	leaser    *leaser
+	sweeper   *sweeper
+	witness   *witness
+	directory *directory
+
+	life    context.Context // parent of all sessions and of the watch; ends last
+	endLife context.CancelFunc
+	loops   sync.WaitGroup
+	endLoop context.CancelFunc // nil until run
+}
+
+// assemble builds the parts in the order in which they need one another. It returns an error
+// when ctx ends, or for what no waiting cures.
+func (p *parts) assemble(ctx context.Context, public, peer string) error {
+	p.life, p.endLife = context.WithCancel(context.Background())
+	p.changed = newSignal()
+	o := p.o
+	retry := func(try func(context.Context) error) error {
+		return persist(ctx, p.reason, o.Log, o.Timing.Renew, try)
+	}
+	err := retry(func(ctx context.Context) (err error) {
+		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.openEtcd(ctx); err != nil {
+		return err
+	}
+	if err := retry(func(ctx context.Context) error {
+		_, err := settle(ctx, p.etcd, p.store)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := retry(func(ctx context.Context) (err error) {
+		p.view, err = p.etcd.Watch(p.life)
+		return err
+	}); err != nil {
+		return err
+	}
+	p.gossip, err = gossip.Start(gossip.Config{
+		Name: o.Name, Bind: o.GossipListen, Advertise: o.GossipAdvertise, Secret: o.Secret, Seeds: p.seeds, Log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	p.engine, err = session.NewEngine(session.Config{
+		DeviceName: o.DeviceName, Endpoint: o.WhatsAppEndpoint, RootKey: o.WhatsAppRootKey,
+		Timing: o.Timing, Log: o.Log, Registerer: p.registry,
+	})
+	if err != nil {
+		return err
+	}
+	p.witness = &witness{
+		node: o.Name, token: router.PeerToken(o.Secret), timing: o.Timing, records: p.view,
+		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(), seen: make(map[string]bool),
+	}
+	m := newMetrics(p.registry)
+	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
+		ownerKeys{p.etcd}, raises{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
+	m.watch(p.registry, p.keeper)
+	p.placement = newPlacement(p.gossip, p.view, p.changed)
+	p.leaser = &leaser{
+		timing: o.Timing, etcd: p.etcd, keeper: p.keeper,
+		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },
+		wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
+		log: o.Log, metrics: m, reason: p.reason,
+		member: etcd.Member{
+			Name: o.Name, Incarnation: p.process.Incarnation, Address: peer, Gossip: p.gossip.Addr(), Public: public,
+		},
+	}
+	p.sweeper = &sweeper{
+		timing: o.Timing, node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view,
+		events: p.view.Events(), store: p.store, publish: p.leaser.Publish, log: o.Log,
+	}
+	p.directory = &directory{
+		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, changed: p.changed,
+	}
+	return nil
+}
+
+func (p *parts) openEtcd(ctx context.Context) error {
+	o := p.o
+	endpoints := o.Etcd.Endpoints
+	if len(endpoints) == 0 {
+		var err error
+		p.embedded, err = etcd.StartEmbedded(ctx, etcd.EmbeddedConfig{Dir: p.data.file("etcd"), Log: o.Log})
+		if err != nil {
+			return err
+		}
+		endpoints = []string{p.embedded.Endpoint()}
+	}
+	var err error
+	p.etcd, err = etcd.Open(etcd.Config{
+		Endpoints: endpoints, Prefix: o.Etcd.Prefix, TLS: o.Etcd.TLS,
+		Username: o.Etcd.Username, Password: o.Etcd.Password, Timing: o.Timing, Log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return persist(ctx, p.reason, o.Log, o.Timing.Renew, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, o.Timing.TTL)
+		defer cancel()
+		if err := p.etcd.Ping(ctx); err != nil {
+			return fmt.Errorf("etcd %s: %w", strings.Join(endpoints, ","), err)
+		}
+		return nil
+	})
+}
+
+// seeds are the other nodes' gossip addresses, as etcd knows them.
+func (p *parts) seeds() []string {
+	var addresses []string
+	for _, m := range p.view.Members() {
+		if m.Name != p.o.Name && m.Gossip != "" {
+			addresses = append(addresses, m.Gossip)
+		}
+	}
+	return addresses
+}
+
+// run starts the loops; stop ends them.
+func (p *parts) run() {
+	var ctx context.Context
+	ctx, p.endLoop = context.WithCancel(p.life)
+	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.witness.Run} {
+		p.loops.Go(func() { loop(ctx) })
+	}
+}
+
+// stop ends the loops and what a drain left, and gives the lease back when nothing runs on it
+// any more.
+func (p *parts) stop() {
+	p.endLoop()
+	p.loops.Wait()
+	p.leaser.End()
+}
+
+// close closes the parts, in reverse order.
+func (p *parts) close() {
+	p.endLife()
+	if p.engine != nil {
+		p.engine.Close()
+	}
+	var errs []error
+	if p.gossip != nil {
+		errs = append(errs, p.gossip.Leave(p.o.Timing.Stop), p.gossip.Close())
+	}
+	if p.etcd != nil {
+		errs = append(errs, p.etcd.Close())
+	}
+	if p.embedded != nil {
+		p.embedded.Close()
+	}
+	if p.store != nil {
+		errs = append(errs, p.store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		p.o.Log.Warn("not everything closed cleanly", "err", err)
+	}
+}

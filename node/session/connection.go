@@ -1,0 +1,282 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waWa6"
+	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
+)
+
+// How a connection, or the attempt at one, ends.
+type (
+	stopped struct{} // the session is to end
+	restart struct{} // after pairing: connect again at once
+	expired struct{} // no code was scanned
+	lost    struct { // the network, or the server for now
+		code string
+		err  error
+	}
+	refused struct { // the credentials are not valid (any more)
+		state State
+		code  string
+		err   error
+	}
+	broken struct { // nothing that time cures
+		code string
+		err  error
+	}
+	banned struct {
+		expires time.Duration
+		err     error
+	}
+	outdated struct{}
+	replaced struct{}
+)
+
+const (
+	// loginTimeout bounds the way from a connection to READY, or to the first QR.
+	loginTimeout = 40 * time.Second
+	// firstCode and nextCode are how long WhatsApp Web shows a QR code; six come at a time.
+	firstCode = 60 * time.Second
+	nextCode  = 20 * time.Second
+	// maxDeaf is how many keep-alives in a row may go unanswered: each is sent after 20-30 s.
+	maxDeaf = 2
+	// banPause is how long a ban without an end is waited for, and the most for one with.
+	banPause = time.Hour
+	// socketPoll is between two looks at whether a socket has closed.
+	socketPoll = 5 * time.Millisecond
+)
+
+// load makes the client of the stored device, where there is none yet. It returns why it
+// could not, nil when there is one.
+func (s *Session) load() any {
+	if s.client != nil {
+		return nil
+	}
+	device, err := s.account.Device(s.ctx)
+	switch {
+	case err == nil:
+	case s.ctx.Err() != nil:
+		return stopped{}
+	case errors.Is(err, ErrCorrupt):
+		return broken{"CREDENTIALS_CORRUPT", err}
+	default:
+		s.paired = true // as far as we know: the store does not answer for now
+		return lost{"STORE_UNAVAILABLE", err}
+	}
+	s.paired = device.ID != nil
+	s.client = s.newClient(device)
+	s.mu.Lock()
+	s.sender = s.client
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *Session) newClient(device *wastore.Device) *whatsmeow.Client {
+	c := whatsmeow.NewClient(device, clientLog{s.log, "client"})
+	c.SetWebsocketHTTPClient(s.engine.http)
+	c.SetPreLoginHTTPClient(s.engine.http) // the pairing connection has one of its own
+	c.SetMediaHTTPClient(s.engine.http)
+	c.BackgroundEventCtx = s.ctx
+	c.GetClientPayload = func() *waWa6.ClientPayload { return s.engine.payload(device) }
+	c.EnableAutoReconnect = false
+	c.DisableLoginAutoReconnect = true
+	c.SynchronousAck = true
+	c.EnableDecryptedEventBuffer = true
+	c.UseRetryMessageStore = true
+	c.AddEventHandlerWithSuccessStatus(func(event any) bool { return s.handle(c, event) })
+	return c
+}
+
+// forget drops the client; the next connection begins with what is stored then.
+func (s *Session) forget() {
+	s.client = nil
+	s.mu.Lock()
+	s.sender = nil
+	s.mu.Unlock()
+}
+
+// disconnect closes the socket, and waits for that. Where the ctx has ended or the server is
+// closing, the socket closes by itself, and is only waited for: whatsmeow does not guard its
+// own Disconnect against a close that comes at the same moment.
+func (s *Session) disconnect(byItself bool) {
+	if s.client == nil {
+		return
+	}
+	if byItself || s.ctx.Err() != nil {
+		for limit := time.Now().Add(s.engine.cfg.Timing.Stop / 2); time.Now().Before(limit); time.Sleep(socketPoll) {
+			if !s.client.IsConnected() {
+				time.Sleep(socketPoll) // whatsmeow books the close just after it
+				return
+			}
+		}
+	}
+	s.client.Disconnect()
+}
+
+// connection connects and follows the connection to its end.
+func (s *Session) connection() any {
+	for drained := false; !drained; { // events and requests of before
+		select {
+		case <-s.events:
+		case <-s.wake:
+		default:
+			drained = true
+		}
+	}
+	if id := s.client.Store.ID; id != nil {
+		s.paired = true
+		s.update(func(now *Snapshot) { now.State = Reconnecting; now.Phone = "+" + id.User })
+	} else {
+		s.paired = false
+		s.to(Initializing)
+	}
+	if err := s.hold.Check(time.Now()); err != nil {
+		return stopped{}
+	}
+	err := s.connect()
+	s.engine.reached(err)
+	if err == nil {
+		end := s.follow()
+		_, own := end.(stopped)
+		_, dropped := end.(lost)
+		s.disconnect(!own && !dropped)
+		return end
+	}
+	switch {
+	case s.ctx.Err() != nil:
+		return stopped{}
+	case errors.Is(err, wastore.ErrDeviceDeleted):
+		return refused{DisconnectedLogout, "LOGGED_OUT", err}
+	}
+	return lost{"CONNECT_FAILED", fmt.Errorf("connect to WhatsApp: %w", err)}
+}
+
+// connect opens the socket and shakes hands. whatsmeow's handshake waits for 20 s without
+// looking at its ctx, so it is left behind when the session ends: its socket dies with the ctx.
+func (s *Session) connect() error {
+	result := make(chan error, 1)
+	client := s.client
+	s.engine.work.Go(func() { result <- client.ConnectContext(s.ctx) })
+	select {
+	case err := <-result:
+		return err
+	case <-s.ctx.Done():
+	case <-s.quit:
+		s.cancel(s.cause())
+	}
+	select {
+	case <-result:
+	case <-time.After(s.engine.cfg.Timing.Stop / 4):
+		s.client = nil // whatsmeow holds its lock until the handshake has given up
+	}
+	return context.Cause(s.ctx)
+}
+
+// follow books the events of one connection until it ends.
+func (s *Session) follow() any {
+	timer := time.NewTimer(loginTimeout)
+	defer timer.Stop()
+	var codes []string // still to be shown
+	deaf, restarting := 0, false
+	for {
+		select {
+		case <-s.ctx.Done():
+			return stopped{}
+		case <-s.quit:
+			return stopped{}
+		case <-timer.C:
+			switch {
+			case s.peek().State == Ready:
+			case s.peek().State != QRRequired:
+				return lost{"LOGIN_TIMEOUT", errors.New("WhatsApp did not answer the login in time")}
+			case len(codes) == 0:
+				return expired{}
+			default:
+				codes = s.show(codes, nextCode, timer)
+			}
+		case event := <-s.events:
+			switch e := event.(type) {
+			case *events.QR:
+				if len(e.Codes) > 0 && !s.paired {
+					codes = s.show(e.Codes, firstCode, timer)
+				}
+			case *events.PairSuccess:
+				s.paired = true
+				if restarting {
+					return restart{}
+				}
+				s.to(Reconnecting)
+				timer.Reset(loginTimeout)
+			case *events.PairError:
+				return refused{AuthFailure, "PAIRING_FAILED", e.Error}
+			case *events.ManualLoginReconnect:
+				if s.paired {
+					return restart{}
+				}
+				restarting = true // its PairSuccess is on the way, on another goroutine
+			case *events.Connected:
+				deaf = 0
+				if s.client.IsConnected() { // else its Disconnected is on the way
+					s.connected()
+				}
+			case *events.KeepAliveTimeout:
+				if deaf++; deaf >= maxDeaf {
+					return lost{"DEAF", errors.New("WhatsApp does not answer keep-alives")}
+				}
+			case *events.KeepAliveRestored:
+				deaf = 0
+			case unstored:
+				return lost{"UNSTORED_MESSAGES", errors.New("incoming messages could not be stored, they are fetched again")}
+			case silent:
+				if time.Time(e).After(s.peek().ConnectedAt) { // else it was on a connection of before
+					return lost{"DEAF", errors.New("WhatsApp did not acknowledge a message")}
+				}
+			default:
+				if end := s.ended(e, len(codes)); end != nil {
+					return end
+				}
+			}
+		}
+	}
+}
+
+// show puts the next code up, and returns those that are left.
+func (s *Session) show(codes []string, shown time.Duration, timer *time.Timer) []string {
+	timer.Reset(shown)
+	s.update(func(now *Snapshot) {
+		now.State, now.QR = QRRequired, codes[0]
+		now.QRGenerated = time.Now()
+		now.QRExpires = now.QRGenerated.Add(shown)
+	})
+	return codes[1:]
+}
+
+func (s *Session) connected() {
+	s.engine.metrics.logins.Inc()
+	s.mu.Lock()
+	s.own = []types.JID{s.client.Store.GetJID(), s.client.Store.GetLID()}
+	s.mu.Unlock()
+	s.update(func(now *Snapshot) {
+		now.State, now.Attempts, now.ConnectedAt = Ready, 0, time.Now()
+		now.QR, now.QRExpires, now.QRGenerated = "", time.Time{}, time.Time{}
+		now.LastError = ErrorInfo{}
+		if id := s.client.Store.ID; id != nil {
+			now.Phone = "+" + id.User
+		}
+	})
+}
+
+// post hands an event to run, unless the session ends.
+func (s *Session) post(event any) {
+	select {
+	case s.events <- event:
+	case <-s.ctx.Done():
+	}
+}

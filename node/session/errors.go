@@ -1,0 +1,24 @@
+package session
+
+import "errors"
+
+var (
+	// ErrNotReady: the session cannot send in its present state. Nothing was sent.
+	ErrNotReady = errors.New("session is not ready")
+	// ErrInvalidRecipient: the recipient is neither a phone number nor a JID.
+	ErrInvalidRecipient = errors.New("recipient is neither a phone number with country code nor a JID")
+	// ErrReachedNobody: no device of the recipient could be encrypted for.
+	ErrReachedNobody = errors.New("message reached no device of the recipient")
+	// ErrKeyReused: the idempotency key stands for another body.
+	ErrKeyReused = errors.New("idempotency key was used for another message")
+	// ErrStoreUnavailable: the credential store did not answer. Nothing was sent.
+	ErrStoreUnavailable = errors.New("credential store unavailable")
+	// ErrCorrupt: the stored credentials cannot be read.
+	ErrCorrupt = errors.New("stored credentials are corrupt")
+	// ErrPairingExpired: nobody scanned any of the QR codes.
+	ErrPairingExpired = errors.New("no QR code was scanned in time")
+	// ErrAlreadyPaired: there is nothing to pair.
+	ErrAlreadyPaired = errors.New("session is already paired")
+	// ErrBusy: too many messages of this cliente wait already. Nothing was sent.
+	ErrBusy = errors.New("too many messages of this cliente wait to be sent")
+)

@@ -1,0 +1,44 @@
+package session
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	states    *prometheus.GaugeVec
+	logins    prometheus.Counter
+	sends     *prometheus.CounterVec // by outcome
+	incoming  *prometheus.CounterVec // by outcome
+	slowStops prometheus.Counter
+	panics    prometheus.Counter
+	reachable prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "session_manager_sessions", Help: "Sessions at this node, by state."}, []string{"state"}),
+		logins: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_logins_total", Help: "Successful logins to WhatsApp."}),
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_sends_total", Help: "Messages that callers asked to send, by outcome."}, []string{"outcome"}),
+		incoming: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_incoming_total", Help: "Messages that WhatsApp delivered, by outcome."}, []string{"outcome"}),
+		slowStops: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_slow_stops_total", Help: "Sessions that took longer to end than their budget."}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_session_panics_total", Help: "Panics that were kept within one session."}),
+		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "session_manager_whatsapp_reachable", Help: "1 when the last attempt to reach WhatsApp succeeded."}),
+	}
+	r.MustRegister(m.states, m.logins, m.sends, m.incoming, m.slowStops, m.panics, m.reachable)
+	return m
+}
+
+// moved books a change of state; "" is a session that is not there.
+func (m *metrics) moved(from, to State) {
+	if from != "" {
+		m.states.WithLabelValues(string(from)).Dec()
+	}
+	if to != "" {
+		m.states.WithLabelValues(string(to)).Inc()
+	}
+}

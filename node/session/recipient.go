@@ -1,0 +1,68 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"go.mau.fi/whatsmeow/types"
+
+	"session-manager/node/ownership"
+)
+
+// ParseRecipient reads a phone number with country code (a leading +, spaces and dashes are
+// dropped), or a JID of a person (@c.us, @s.whatsapp.net) or a group (@g.us).
+func ParseRecipient(text string) (types.JID, error) {
+	user, server, isJID := strings.Cut(strings.TrimSpace(text), "@")
+	if !isJID {
+		user = strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimPrefix(user, "+"))
+		server = types.DefaultUserServer
+	}
+	switch server {
+	case types.LegacyUserServer:
+		server = types.DefaultUserServer
+		fallthrough
+	case types.DefaultUserServer:
+		// E.164 allows 15 digits at most; the shortest subscriber numbers have 5 with their country code.
+		if !digits(user) || len(user) < 5 || len(user) > 15 {
+			return types.JID{}, fmt.Errorf("%w: %q", ErrInvalidRecipient, text)
+		}
+	case types.GroupServer:
+		if !digits(strings.Replace(user, "-", "", 1)) || len(user) > 40 {
+			return types.JID{}, fmt.Errorf("%w: %q", ErrInvalidRecipient, text)
+		}
+	default:
+		return types.JID{}, fmt.Errorf("%w: %q", ErrInvalidRecipient, text)
+	}
+	return types.NewJID(user, server), nil
+}
+
+func digits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// messageID derives WhatsApp's message ID from the key, so that a send that is tried again,
+// by whatever owner, goes out under the same ID. The form is that of whatsmeow's own IDs.
+func messageID(c ownership.Cliente, key string) types.MessageID {
+	sum := sha256.Sum256([]byte(c.String() + ":" + key))
+	return "3EB0" + strings.ToUpper(hex.EncodeToString(sum[:9]))
+}
+
+// reachedSomeone says whether a ratchet was stored for anybody but the account's own devices,
+// or, in a message to oneself, for those.
+func reachedSomeone(to types.JID, own []types.JID, addresses []string) bool {
+	mine := make(map[string]bool)
+	for _, jid := range own {
+		mine[jid.SignalAddressUser()] = true
+		if jid.User == to.User {
+			return len(addresses) > 0
+		}
+	}
+	for _, address := range addresses {
+		if user, _, ok := strings.Cut(address, ":"); ok && !mine[user] {
+			return true
+		}
+	}
+	return false
+}

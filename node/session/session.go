@@ -1,0 +1,228 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/types"
+
+	"session-manager/node/ownership"
+)
+
+// Session is one running account.
+type Session struct {
+	engine  *Engine
+	hold    *ownership.Hold
+	account Account
+	log     *slog.Logger
+
+	ctx    context.Context // of the connection and all writes; a child of the hold's
+	cancel context.CancelCauseFunc
+	events chan any      // from whatsmeow's goroutines to run
+	wake   chan struct{} // capacity 1: a request came
+	turn   chan struct{} // capacity 1: held by the send that is under way
+	quit   chan struct{} // closed when Stop has let the sends finish
+	done   chan struct{}
+	err    error // why it ended; written before done is closed
+
+	client *whatsmeow.Client // owned by run; sends read it under mu
+	paired bool              // owned by run
+
+	fetching atomic.Bool // a login that fetches unstored messages is planned
+
+	mu       sync.Mutex // guards what follows
+	now      Snapshot
+	seen     bool // the state has been reported since it was entered
+	changed  chan struct{}
+	stopping error         // why no send is admitted any more
+	sends    int           // admitted and not ended
+	idle     chan struct{} // closed when stopping and sends is 0
+	sender   *whatsmeow.Client
+	own      []types.JID // of the connected device: phone number and LID
+}
+
+// Start runs a session under the ownership until Stop, the ownership's end, or ErrPairingExpired.
+func (e *Engine) Start(hold *ownership.Hold, account Account) *Session {
+	s := &Session{
+		engine: e, hold: hold, account: account, log: e.log.With("cliente", hold.Cliente()),
+		events: make(chan any, 16), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		now: Snapshot{State: Initializing}, changed: make(chan struct{}), idle: make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancelCause(hold.Context())
+	e.metrics.moved("", s.now.State)
+	go s.main()
+	return s
+}
+
+// Stop begins to end the session: sends under way may finish within the Stop budget, then
+// the socket closes. Done tells when all has ended.
+func (s *Session) Stop(cause error) {
+	s.mu.Lock()
+	first := s.stopping == nil
+	if first {
+		s.stopping = cause
+		if s.sends == 0 {
+			close(s.idle)
+		}
+	}
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	go func() {
+		timer := time.NewTimer(s.engine.cfg.Timing.Stop / 2)
+		defer timer.Stop()
+		select {
+		case <-s.idle:
+		case <-timer.C:
+		case <-s.ctx.Done():
+		}
+		close(s.quit)
+		timer.Reset(s.engine.cfg.Timing.Stop / 4)
+		select {
+		case <-s.done:
+		case <-timer.C:
+			s.cancel(cause) // it hangs in a call: connecting, or loading
+		}
+	}()
+}
+
+// cause is why the session ends.
+func (s *Session) cause() error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}
+
+// quitting says whether the session is to end.
+func (s *Session) quitting() bool {
+	select {
+	case <-s.quit:
+		return true
+	case <-s.ctx.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Done is closed when the session has wholly ended: its socket is closed and none of its
+// writes is under way.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err is why the session ended, once Done is closed.
+func (s *Session) Err() error {
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Wake says that a request for the cliente came: a session that gave up, and whose state has
+// been reported since, begins anew.
+func (s *Session) Wake() {
+	s.mu.Lock()
+	rests := s.seen && (s.now.State == DisconnectedLogout || s.now.State == AuthFailure || s.now.State == Error)
+	s.mu.Unlock()
+	if !rests {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// RenewQR sees to it that a QR is on its way. ErrAlreadyPaired: none is needed.
+func (s *Session) RenewQR(context.Context) error {
+	switch s.Snapshot().State {
+	case Ready, Reconnecting, DisconnectedRecoverable, DisconnectedBanned:
+		return ErrAlreadyPaired
+	}
+	s.Wake()
+	return nil
+}
+
+// main runs the session and sees to its end, a panic included: it stays with this cliente.
+func (s *Session) main() {
+	defer close(s.done)
+	for {
+		err, panicked := s.guarded()
+		if !panicked {
+			s.end(err)
+			return
+		}
+		s.disconnect(false)
+		s.forget()
+		s.failed(Error, "PANIC", err)
+		if !s.rest(restAfterPanic) {
+			s.end(s.cause())
+			return
+		}
+	}
+}
+
+// restAfterPanic is how long a session that panicked stays in ERROR unless a request wakes it.
+const restAfterPanic = time.Minute
+
+func (s *Session) guarded() (err error, panicked bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.engine.metrics.panics.Inc()
+			s.log.Error("panic in a session, it is kept within this cliente", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err, panicked = fmt.Errorf("panic: %v", r), true
+		}
+	}()
+	return s.run(), false
+}
+
+// end closes everything, in the order of rule 6: no sends, no socket, no writes.
+func (s *Session) end(err error) {
+	begun := time.Now()
+	s.mu.Lock()
+	if s.stopping == nil {
+		s.stopping = err
+	}
+	s.mu.Unlock()
+	s.cancel(err)
+	s.hold.End(err) // no write begins any more
+	s.account.Quiesce()
+	if took := time.Since(begun); took > s.engine.cfg.Timing.Stop {
+		s.engine.metrics.slowStops.Inc()
+		s.log.Warn("session took long to end", "took", took.String())
+	}
+	s.engine.metrics.moved(s.peek().State, "")
+	s.err = err
+}
+
+const (
+	// restInError is when a session in ERROR tries again without a request.
+	restInError = 10 * time.Minute
+	// freshVersion is how old a look-up of WhatsApp's version may be that many sessions share.
+	freshVersion = time.Minute
+	// maxReplaced is how often a session that owns its account takes it back from whoever
+	// else uses its credentials before it gives up.
+	maxReplaced   = 3
+	replacedPause = 5 * time.Second
+	// steady is how long a connection must last for what went wrong before to be forgotten.
+	steady       = time.Minute
+	maxBackoff   = 30 * time.Second
+	firstBackoff = 500 * time.Millisecond
+)
+
+var (
+	errOutdated = errors.New("WhatsApp refuses this version of WhatsApp Web (405)")
+	errReplaced = errors.New("another client connected with this account's credentials")
+)

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
+
+	"session-manager/node/ownership"
+)
+
+// Account is one cliente's state under one ownership. Every write fails with
+// ownership.ErrFenced, after ending the ownership, where the fence holds another token.
+type Account struct {
+	guard
+	container *sqlstore.Container
+}
+
+// Account is the state of the cliente that hold owns.
+func (s *Store) Account(hold *ownership.Hold) *Account {
+	return &Account{
+		guard: guard{store: s, hold: hold},
+		// One container an account: a container's cache of LIDs has one lock, held over reads.
+		container: sqlstore.NewWithWrappedDB(s.db, nil),
+	}
+}
+
+// Device is the cliente's WhatsApp device with fenced stores, or a new one to be paired where
+// there is none. ErrCorrupt: there is one that cannot be read.
+func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	var text sql.NullString
+	err := a.store.db.QueryRow(ctx, "SELECT jid FROM clientes WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, a.fail(err)
+	}
+	if !text.Valid {
+		return a.fresh(), nil
+	}
+	jid, err := types.ParseJID(text.String)
+	if err != nil {
+		return nil, fmt.Errorf("cliente %s: device %q: %w: %w", a.hold.Cliente(), text.String, ErrCorrupt, err)
+	}
+	device, err := a.container.GetDevice(ctx, jid)
+	switch {
+	case err != nil && !unreadable(err):
+		return nil, a.fail(err) // the database is away; the row may be fine
+	case err != nil:
+		return nil, fmt.Errorf("cliente %s: device %s: %w: %w", a.hold.Cliente(), jid, ErrCorrupt, err)
+	case device == nil:
+		return nil, fmt.Errorf("cliente %s: device %s has no row: %w", a.hold.Cliente(), jid, ErrCorrupt)
+	}
+	a.install(device)
+	return device, nil
+}
+
+// unreadable says whether an error comes from what a row holds, not from how it was had.
+func unreadable(err error) bool {
+	return errors.Is(err, sqlstore.ErrInvalidLength) || strings.Contains(err.Error(), "sql: Scan error") // database/sql has no sentinel
+}
+
+// fresh is a device to be paired; its stores come with its first save.
+func (a *Account) fresh() *wastore.Device {
+	device := a.container.NewDevice()
+	device.Container = (*deviceContainer)(a)
+	return device
+}
+
+// install gives the device our stores in place of whatsmeow's.
+func (a *Account) install(device *wastore.Device) {
+	stores := newFencedStore(a, *device.ID)
+	device.SetAllStores(stores)
+	device.LIDs = stores.lids
+	device.Container = (*deviceContainer)(a)
+	device.Initialized = true
+}
+
+// deviceContainer is the account as whatsmeow's container of one device.
+type deviceContainer Account
+
+// PutDevice saves the device row, and on pairing makes it the cliente's.
+func (c *deviceContainer) PutDevice(ctx context.Context, device *wastore.Device) error {
+	a := (*Account)(c)
+	if device.ID == nil {
+		return sqlstore.ErrDeviceIDMustBeSet
+	}
+	first := !device.Initialized
+	err := a.txn(ctx, func(ctx context.Context) error {
+		if first {
+			if err := c.displace(ctx, *device.ID); err != nil {
+				return err
+			}
+		}
+		if err := a.container.PutDevice(ctx, device); err != nil {
+			return err
+		}
+		_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = $1 WHERE cliente = $2", device.ID.String(), int64(a.hold.Cliente()))
+		return err
+	})
+	if first {
+		// whatsmeow's PutDevice has put its own stores in, whether it succeeded or not. Later
+		// saves leave them, and other goroutines read them.
+		a.install(device)
+	}
+	return err
+}
+
+// displace removes what is stored of a former device under a JID that WhatsApp has now given
+// to a new one: saving would keep the former's keys.
+func (c *deviceContainer) displace(ctx context.Context, jid types.JID) error {
+	a := (*Account)(c)
+	if err := a.forgetDevice(ctx, jid); err != nil {
+		return err
+	}
+	_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = NULL WHERE jid = $1", jid.String())
+	return err
+}
+
+// forgetDevice deletes all that is stored of a device.
+func (a *Account) forgetDevice(ctx context.Context, jid types.JID) error {
+	if _, err := a.store.db.Exec(ctx, "DELETE FROM whatsmeow_device WHERE jid = $1", jid.String()); err != nil {
+		return err
+	}
+	// Privacy tokens alone do not go with their device.
+	_, err := a.store.db.Exec(ctx, "DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = $1", jid.String())
+	return err
+}
+
+// DeleteDevice forgets a device that was logged out, with its keys; whatsmeow calls it by itself.
+func (c *deviceContainer) DeleteDevice(ctx context.Context, device *wastore.Device) error {
+	a := (*Account)(c)
+	if device.ID == nil {
+		return sqlstore.ErrDeviceIDMustBeSet
+	}
+	return a.txn(ctx, func(ctx context.Context) error {
+		if err := a.forgetDevice(ctx, *device.ID); err != nil {
+			return err
+		}
+		_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = NULL WHERE cliente = $1 AND jid = $2", int64(a.hold.Cliente()), device.ID.String())
+		return err
+	})
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"session-manager/node/ownership"
+)
+
+// Birth is what the store knows of the etcd that it belongs to (protocol rule 1).
+type Birth struct {
+	Identity ownership.Identity
+	Born     bool  // etcd has once confirmed the identity
+	Revision int64 // the highest of etcd's revisions that was seen
+}
+
+// Birth reads the birth, the zero Birth where there is none.
+func (s *Store) Birth(ctx context.Context) (Birth, error) {
+	var b Birth
+	err := s.db.QueryRow(ctx, "SELECT uuid, generation, born, revision FROM birth WHERE id = 1").
+		Scan(&b.Identity.UUID, &b.Identity.Generation, &b.Born, &b.Revision)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Birth{}, nil
+	}
+	return b, s.wrap(err)
+}
+
+// PutBirth writes an unconfirmed birth, unless there is one.
+func (s *Store) PutBirth(ctx context.Context, id ownership.Identity) error {
+	_, err := s.db.Exec(ctx, `INSERT INTO birth (id, uuid, generation, born, revision) VALUES (1, $1, $2, false, 0)
+		ON CONFLICT (id) DO NOTHING`, id.UUID, id.Generation)
+	return s.wrap(err)
+}
+
+// MarkBorn confirms the birth.
+func (s *Store) MarkBorn(ctx context.Context) error {
+	_, err := s.db.Exec(ctx, "UPDATE birth SET born = true WHERE id = 1")
+	return s.wrap(err)
+}
+
+// SawRevision keeps the highest revision of etcd that anybody reports.
+func (s *Store) SawRevision(ctx context.Context, revision int64) error {
+	_, err := s.db.Exec(ctx, "UPDATE birth SET revision = $1 WHERE id = 1 AND revision < $1", revision)
+	return s.wrap(err)
+}

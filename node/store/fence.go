@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mau.fi/util/dbutil"
+
+	"session-manager/node/ownership"
+)
+
+// Fence is a cliente's row in fences.
+type Fence struct {
+	Token   ownership.Token
+	Process ownership.Process // that raised it
+}
+
+// Fence reads the fence of a cliente.
+func (s *Store) Fence(ctx context.Context, c ownership.Cliente) (Fence, bool, error) {
+	return s.readFence(ctx, c, "")
+}
+
+func (s *Store) readFence(ctx context.Context, c ownership.Cliente, lock string) (Fence, bool, error) {
+	var f Fence
+	err := s.db.QueryRow(ctx, "SELECT generation, revision, node, incarnation FROM fences WHERE cliente = $1 "+lock, int64(c)).
+		Scan(&f.Token.Generation, &f.Token.Revision, &f.Process.Node, &f.Process.Incarnation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Fence{}, false, nil
+	}
+	return f, err == nil, s.wrap(err)
+}
+
+// Raise brings the cliente's fence to token, where it is smaller, and returns what it was
+// (protocol rule 3b). From its return on nothing under a smaller token is committed. Raising
+// to a token that this process has raised to before is no error. ownership.ErrFenced: the
+// fence is not smaller, so the token is stale.
+func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+	former, _, err = s.Fence(ctx, c)
+	if err != nil {
+		return Fence{}, err
+	}
+	for {
+		before, err := s.raise(ctx, c, token)
+		if err == nil {
+			return before, nil
+		}
+		if !s.dialect.unblock(ctx, s, former.Process, err) {
+			return Fence{}, s.wrap(err)
+		}
+	}
+}
+
+func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+	lock := strings.Replace(s.dialect.share(), "SHARE", "UPDATE", 1)
+	err = s.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		if err := s.dialect.raise(ctx, s.db); err != nil {
+			return err
+		}
+		if _, err := s.db.Exec(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING",
+			int64(c), micros(time.Now())); err != nil {
+			return err
+		}
+		var ok bool
+		var err error
+		if former, ok, err = s.readFence(ctx, c, lock); err != nil {
+			return err
+		}
+		if ok && !former.Token.Less(token) {
+			if former.Token == token && former.Process == s.process {
+				return nil
+			}
+			return fmt.Errorf("cliente %s: token %s against %s: %w", c, token, former.Token, ownership.ErrFenced)
+		}
+		result, err := s.db.Exec(ctx, `INSERT INTO fences (cliente, generation, revision, node, incarnation) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (cliente) DO UPDATE SET generation = excluded.generation, revision = excluded.revision,
+				node = excluded.node, incarnation = excluded.incarnation
+			WHERE fences.generation < excluded.generation
+				OR fences.generation = excluded.generation AND fences.revision < excluded.revision`,
+			int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(fmt.Errorf("cliente %s: token %s: %w", c, token, ownership.ErrFenced), err)
+		}
+		return nil
+	})
+	return former, err
+}
+
+// guard lets writes of one ownership through, and no others.
+type guard struct {
+	store *Store
+	hold  *ownership.Hold
+
+	mu      sync.Mutex    // guards what follows
+	under   int           // writes under way
+	resting chan struct{} // closed when under is 0; nil: nobody waits
+}
+
+func (g *guard) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.under++
+}
+
+func (g *guard) done() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.under--; g.under == 0 && g.resting != nil {
+		close(g.resting)
+		g.resting = nil
+	}
+}
+
+// Quiesce returns when no write of this ownership is under way (protocol rule 6). The
+// ownership has ended before, so that none begins.
+func (g *guard) Quiesce() {
+	g.mu.Lock()
+	if g.under == 0 {
+		g.mu.Unlock()
+		return
+	}
+	if g.resting == nil {
+		g.resting = make(chan struct{})
+	}
+	resting := g.resting
+	g.mu.Unlock()
+	<-resting
+}
+
+// fenced ends the ownership, and then says so: whatsmeow goes on after an error of its store
+// unless its ctx has ended before (protocol rule 12).
+func (g *guard) fenced() error {
+	g.hold.End(ownership.ErrFenced)
+	return fmt.Errorf("cliente %s: %w", g.hold.Cliente(), ownership.ErrFenced)
+}
+
+// check is the look at the clock before each write.
+func (g *guard) check() error {
+	if err := g.hold.Check(time.Now()); err != nil {
+		return fmt.Errorf("cliente %s: %w", g.hold.Cliente(), err)
+	}
+	return nil
+}
+
+// fail is how an error of the database leaves: one that the end of the ownership brought
+// about carries its cause.
+func (g *guard) fail(err error) error {
+	if err != nil && g.hold.Context().Err() != nil && !errors.Is(err, ownership.ErrFenced) {
+		return fmt.Errorf("%w: %w", context.Cause(g.hold.Context()), err)
+	}
+	return g.store.wrap(err)
+}
+
+// inTxn marks a ctx whose transaction keeps this guard's fence as it is.
+type inTxn struct{ guard *guard }
+
+// txn runs fn in a transaction that commits only where the fence holds our token. Within
+// another txn of this ownership it only runs fn: the fence stands until that one ends.
+func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) error {
+	if err := g.check(); err != nil {
+		return err
+	}
+	if ctx.Value(inTxn{g}) != nil {
+		return g.fail(fn(ctx))
+	}
+	g.begin()
+	defer g.done()
+	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	defer cancel()
+	return g.fail(g.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+		token := g.hold.Token()
+		var one int
+		err := g.store.db.QueryRow(ctx, "SELECT 1 FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+g.store.dialect.share(),
+			int64(g.hold.Cliente()), token.Generation, token.Revision).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return g.fenced()
+		}
+		if err != nil {
+			return err
+		}
+		return fn(context.WithValue(ctx, inTxn{g}, true))
+	}))
+}
+
+// read runs fn in a transaction that need not hold the fence.
+func (g *guard) read(ctx context.Context, fn func(ctx context.Context) error) error {
+	return g.fail(g.store.db.DoTxn(ctx, &dbutil.TxnOptions{ReadOnly: true}, fn))
+}
+
+// stands returns nil where the fence holds our token. Tokens only grow, so it held it before.
+func (g *guard) stands(ctx context.Context) error {
+	f, _, err := g.store.Fence(ctx, g.hold.Cliente())
+	if err != nil {
+		return g.fail(err)
+	}
+	if f.Token != g.hold.Token() {
+		return g.fenced()
+	}
+	return nil
+}
+
+// exec runs one statement that sees one row in f where the fence holds our token, and none
+// where it does not. The statement's own parameters begin at $4. It returns the number of
+// rows written; whether 0 means fenced depends on the statement.
+func (g *guard) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	if err := g.check(); err != nil {
+		return 0, err
+	}
+	g.begin()
+	defer g.done()
+	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	defer cancel()
+	token := g.hold.Token()
+	d := g.store.dialect
+	result, err := g.store.db.Exec(ctx, "WITH f AS "+d.materialized()+
+		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,
+		append([]any{int64(g.hold.Cliente()), token.Generation, token.Revision}, args...)...)
+	if err != nil {
+		return 0, g.fail(err)
+	}
+	n, err := result.RowsAffected()
+	return n, g.fail(err)
+}
+
+// put is exec that asks for the fence where no row was written: there may have been nothing
+// to write.
+func (g *guard) put(ctx context.Context, statement string, args ...any) (int64, error) {
+	n, err := g.exec(ctx, statement, args...)
+	if err == nil && n == 0 {
+		err = g.stands(ctx)
+	}
+	return n, err
+}

@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// fencedStore is whatsmeow's store of one device with every write fenced. What a message
+// needs, in hot.go, is one statement each; the rest goes through whatsmeow's own statements
+// in a transaction that checks the fence first. A test compares the methods with a list of
+// reads, so that a new write of whatsmeow's cannot slip through.
+type fencedStore struct {
+	*sqlstore.SQLStore
+	*guard
+	jid     types.JID
+	preKeys sync.Mutex // prekey IDs are given out by one at a time
+
+	lids       *fencedLIDs
+	identities known[string, [32]byte]  // by Signal address
+	pushNames  known[types.JID, string] // each message brings its sender's
+	migrated   known[string, string]    // LID by phone number, as Signal users
+
+	sweep   sync.Mutex // guards sweepAt
+	sweepAt time.Time  // when old outgoing events are deleted next
+}
+
+func newFencedStore(a *Account, jid types.JID) *fencedStore {
+	return &fencedStore{SQLStore: sqlstore.NewSQLStore(a.container, jid), guard: &a.guard, jid: jid, lids: &fencedLIDs{guard: &a.guard}}
+}
+
+// forget forgets what is known to be stored: something was taken back.
+func (s *fencedStore) forget() {
+	s.lids.forget()
+	s.identities.forget()
+	s.pushNames.forget()
+	s.migrated.forget()
+}
+
+var _ wastore.AllSessionSpecificStores = (*fencedStore)(nil)
+
+func (s *fencedStore) DeleteAllIdentities(ctx context.Context, phone string) error {
+	defer s.identities.forget()
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAllIdentities(ctx, phone) })
+}
+
+func (s *fencedStore) DeleteIdentity(ctx context.Context, address string) error {
+	defer s.identities.forget()
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteIdentity(ctx, address) })
+}
+
+func (s *fencedStore) DeleteAllSessions(ctx context.Context, phone string) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAllSessions(ctx, phone) })
+}
+
+func (s *fencedStore) DeleteSession(ctx context.Context, address string) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteSession(ctx, address) })
+}
+
+// MigratePNToLID moves what is stored under a phone number to its LID. It is asked for with
+// each message, and needed once.
+func (s *fencedStore) MigratePNToLID(ctx context.Context, pn, lid types.JID) error {
+	from, to := pn.SignalAddressUser(), lid.SignalAddressUser()
+	if s.migrated.is(from, to) {
+		return s.check()
+	}
+	defer s.identities.forget()
+	err := s.txn(ctx, func(ctx context.Context) error {
+		// whatsmeow's store believes a migration done before it is, and for good: take a new one.
+		return sqlstore.NewSQLStore(s.Container, s.jid).MigratePNToLID(ctx, pn, lid)
+	})
+	if err == nil {
+		s.migrated.put(from, to)
+	}
+	return err
+}
+
+func (s *fencedStore) MarkPreKeysAsUploaded(ctx context.Context, upToID uint32) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.MarkPreKeysAsUploaded(ctx, upToID) })
+}
+
+func (s *fencedStore) PutAppStateSyncKey(ctx context.Context, id []byte, key wastore.AppStateSyncKey) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutAppStateSyncKey(ctx, id, key) })
+}
+
+func (s *fencedStore) PutAppStateVersion(ctx context.Context, name string, version uint64, hash [128]byte) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutAppStateVersion(ctx, name, version, hash) })
+}
+
+func (s *fencedStore) DeleteAppStateVersion(ctx context.Context, name string) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAppStateVersion(ctx, name) })
+}
+
+func (s *fencedStore) PutAppStateMutationMACs(ctx context.Context, name string, version uint64, mutations []wastore.AppStateMutationMAC) error {
+	return s.txn(ctx, func(ctx context.Context) error {
+		return s.SQLStore.PutAppStateMutationMACs(ctx, name, version, mutations)
+	})
+}
+
+func (s *fencedStore) DeleteAppStateMutationMACs(ctx context.Context, name string, indexMACs [][]byte) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAppStateMutationMACs(ctx, name, indexMACs) })
+}
+
+func (s *fencedStore) PutPushName(ctx context.Context, user types.JID, pushName string) (changed bool, before string, err error) {
+	if s.pushNames.is(user, pushName) {
+		return false, "", s.check()
+	}
+	err = s.txn(ctx, func(ctx context.Context) (err error) {
+		changed, before, err = s.SQLStore.PutPushName(ctx, user, pushName)
+		return err
+	})
+	if err == nil {
+		s.pushNames.put(user, pushName)
+	}
+	return changed, before, err
+}
+
+func (s *fencedStore) PutBusinessName(ctx context.Context, user types.JID, name string) (changed bool, before string, err error) {
+	err = s.txn(ctx, func(ctx context.Context) (err error) {
+		changed, before, err = s.SQLStore.PutBusinessName(ctx, user, name)
+		return err
+	})
+	return changed, before, err
+}
+
+func (s *fencedStore) PutContactName(ctx context.Context, user types.JID, firstName, fullName string) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutContactName(ctx, user, firstName, fullName) })
+}
+
+func (s *fencedStore) PutAllContactNames(ctx context.Context, contacts []wastore.ContactEntry) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutAllContactNames(ctx, contacts) })
+}
+
+func (s *fencedStore) PutManyRedactedPhones(ctx context.Context, entries []wastore.RedactedPhoneEntry) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutManyRedactedPhones(ctx, entries) })
+}
+
+// GetContact and GetAllContacts read in a transaction, though they are reads: whatsmeow's
+// store takes its contacts' lock and then a connection, a fenced write the other way round.
+func (s *fencedStore) GetContact(ctx context.Context, user types.JID) (contact types.ContactInfo, err error) {
+	err = s.read(ctx, func(ctx context.Context) (err error) {
+		contact, err = s.SQLStore.GetContact(ctx, user)
+		return err
+	})
+	return contact, err
+}
+
+func (s *fencedStore) GetAllContacts(ctx context.Context) (all map[types.JID]types.ContactInfo, err error) {
+	err = s.read(ctx, func(ctx context.Context) (err error) {
+		all, err = s.SQLStore.GetAllContacts(ctx)
+		return err
+	})
+	return all, err
+}
+
+func (s *fencedStore) PutMutedUntil(ctx context.Context, chat types.JID, until time.Time) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMutedUntil(ctx, chat, until) })
+}
+
+func (s *fencedStore) PutPinned(ctx context.Context, chat types.JID, pinned bool) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPinned(ctx, chat, pinned) })
+}
+
+func (s *fencedStore) PutArchived(ctx context.Context, chat types.JID, archived bool) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutArchived(ctx, chat, archived) })
+}
+
+func (s *fencedStore) PutMessageSecrets(ctx context.Context, inserts []wastore.MessageSecretInsert) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMessageSecrets(ctx, inserts) })
+}
+
+func (s *fencedStore) PutPrivacyTokens(ctx context.Context, tokens ...wastore.PrivacyToken) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPrivacyTokens(ctx, tokens...) })
+}
+
+func (s *fencedStore) DeleteExpiredPrivacyTokens(ctx context.Context, cutoff time.Time) (n int64, err error) {
+	err = s.txn(ctx, func(ctx context.Context) (err error) {
+		n, err = s.SQLStore.DeleteExpiredPrivacyTokens(ctx, cutoff)
+		return err
+	})
+	return n, err
+}
+
+func (s *fencedStore) PutNCTSalt(ctx context.Context, salt []byte) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutNCTSalt(ctx, salt) })
+}
+
+func (s *fencedStore) DeleteNCTSalt(ctx context.Context) error {
+	return s.txn(ctx, s.SQLStore.DeleteNCTSalt)
+}
+
+func (s *fencedStore) PutBufferedEvent(ctx context.Context, hash [32]byte, plaintext []byte, serverTime time.Time) error {
+	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutBufferedEvent(ctx, hash, plaintext, serverTime) })
+}
+
+// DoDecryptionTxn runs a decryption: the ratchet's step and the plaintext are stored together.
+func (s *fencedStore) DoDecryptionTxn(ctx context.Context, fn func(context.Context) error) error {
+	err := s.txn(ctx, fn)
+	if err != nil {
+		s.forget() // what fn stored was rolled back
+	}
+	return err
+}
+
+// DeleteOldBufferedHashes deletes this device's; whatsmeow's own goes through everybody's.
+func (s *fencedStore) DeleteOldBufferedHashes(ctx context.Context) error {
+	return s.txn(ctx, func(ctx context.Context) error {
+		_, err := s.store.db.Exec(ctx, "DELETE FROM whatsmeow_event_buffer WHERE our_jid = $1 AND insert_timestamp < $2",
+			s.JID, time.Now().Add(-keepBuffered).UnixMilli())
+		return err
+	})
+}
+
+// keepBuffered: WhatsApp delivers a message for so long.
+const keepBuffered = 14 * 24 * time.Hour
+
+// DeleteOldOutgoingEvents deletes once in sweepEvery: whatsmeow asks for it with each send.
+func (s *fencedStore) DeleteOldOutgoingEvents(ctx context.Context) error {
+	s.sweep.Lock()
+	now := time.Now()
+	due := !now.Before(s.sweepAt)
+	if due {
+		s.sweepAt = now.Add(sweepEvery)
+	}
+	s.sweep.Unlock()
+	if !due {
+		return s.check()
+	}
+	return s.txn(ctx, s.SQLStore.DeleteOldOutgoingEvents)
+}
+
+const sweepEvery = 12 * time.Hour

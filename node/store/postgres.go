@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"go.mau.fi/util/dbutil"
+	"golang.org/x/sys/unix"
+
+	"session-manager/node/ownership"
+)
+
+const (
+	defaultConns = 16
+	// deadPeer is when a connection or a transaction whose other end is silent is given up
+	// (rule 11): a paused process must not keep a fence locked against its successor.
+	deadPeer = 1500 * time.Millisecond
+	// raiseWait is how long a statement of a raise takes before it ends who holds the fence.
+	raiseWait = time.Second
+	// migrationLock is the advisory lock that migrations take; an arbitrary number.
+	migrationLock = 0x5e55_1047
+)
+
+type postgresDialect struct{}
+
+func openPostgres(cfg Config) (*sql.DB, dialect, error) {
+	c, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		// pgx's error may quote the URL with its password.
+		return nil, nil, errors.New("the URL cannot be read: want postgres://USER@HOST:PORT/DATABASE")
+	}
+	c.RuntimeParams["application_name"] = applicationName(cfg.Process)
+	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
+	c.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
+	c.ConnectTimeout = 2 * time.Second
+	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 5 * time.Second, Control: userTimeout}
+	c.DialFunc = dialer.DialContext
+	db := stdlib.OpenDB(*c)
+	conns := cfg.MaxConns
+	if conns == 0 {
+		conns = defaultConns
+	}
+	conns = max(conns, 2) // one holds the migrations' lock while others migrate
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, postgresDialect{}, nil
+}
+
+// userTimeout makes the kernel give up a connection whose sent bytes are not acknowledged.
+func userTimeout(_, _ string, conn syscall.RawConn) error {
+	var err error
+	if e := conn.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadPeer.Milliseconds()))
+	}); e != nil {
+		return e
+	}
+	if errors.Is(err, unix.ENOPROTOOPT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil // a unix socket
+	}
+	return err
+}
+
+// applicationName names the process on its connections, within Postgres's 63 bytes: the
+// incarnation, which is unique, comes first.
+func applicationName(p ownership.Process) string {
+	name := connectionsOf(p) + p.Node
+	return name[:min(len(name), 63)]
+}
+
+// connectionsOf is how the names of a process's connections begin. Postgres rewrites what is
+// not ASCII in the rest.
+func connectionsOf(p ownership.Process) string { return "sm " + p.Incarnation + " " }
+
+func (postgresDialect) kind() string         { return "postgres" }
+func (postgresDialect) share() string        { return "FOR SHARE" }
+func (postgresDialect) materialized() string { return "MATERIALIZED" }
+func (postgresDialect) blob(n int) string    { return fmt.Sprintf("$%d::bytea", n) }
+func (postgresDialect) text(n int) string    { return fmt.Sprintf("$%d::text", n) }
+func (postgresDialect) bigint(n int) string  { return fmt.Sprintf("$%d::bigint", n) }
+func (postgresDialect) boolean(n int) string { return fmt.Sprintf("$%d::boolean", n) }
+
+func (postgresDialect) lock(ctx context.Context, db *sql.DB, fn func() error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", migrationLock); err != nil {
+		return err
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", migrationLock)
+	return fn()
+}
+
+// prepare sets the time-outs for the role too, since a pooler drops those of a connection.
+// A role that may not do so goes on without.
+func (postgresDialect) prepare(ctx context.Context, s *Store) {
+	for _, setting := range []string{"idle_in_transaction_session_timeout", "tcp_user_timeout"} {
+		query := fmt.Sprintf("ALTER ROLE CURRENT_USER SET %s = '%dms'", setting, deadPeer.Milliseconds())
+		if _, err := s.db.Exec(ctx, query); err != nil && !isCode(err, "XX000") { // "tuple concurrently updated": another node does it
+			s.log.Warn("the database role's time-outs could not be set; set them by hand if a pooler stands between", "setting", setting, "err", err)
+		}
+	}
+}
+
+func (postgresDialect) raise(ctx context.Context, db *dbutil.Database) error {
+	// Not lock_timeout alone: that counts anew for each of several overlapping writers, and
+	// with them never ends.
+	_, err := db.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = '%dms'", raiseWait.Milliseconds()))
+	return err
+}
+
+func (postgresDialect) unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool {
+	if !isCode(err, "57014") && !isCode(err, "55P03") || ctx.Err() != nil || former == (ownership.Process{}) || former == s.process { // query_canceled, lock_not_available
+		return false
+	}
+	var ended int
+	err = s.db.QueryRow(ctx, `SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid() AND xact_start IS NOT NULL`,
+		connectionsOf(former)).Scan(&ended)
+	s.log.Warn("the former owner kept the fence locked, its transactions were ended", "node", former.Node, "ended", ended, "err", err)
+	return err == nil && ended > 0
+}
+
+func isCode(err error, code string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == code
+}

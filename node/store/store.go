@@ -1,0 +1,179 @@
+// Package store is the credential store: what makes an account an account, shared by all
+// nodes, in Postgres or in SQLite. It enforces what etcd decides: every write of an account's
+// state commits only where the fence still holds the writer's token (see package ownership).
+//
+//   - Store: births, fences, which clientes should run;
+//   - Account: one cliente's credentials and messages, under one ownership;
+//   - fencedStore: whatsmeow's own stores, every write fenced.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.mau.fi/util/dbutil"
+
+	"session-manager/node/ownership"
+)
+
+var (
+	// ErrUnavailable: the database cannot be reached, is read-only or full. Nothing was
+	// written, or its transaction was not confirmed. It wraps the cause.
+	ErrUnavailable = errors.New("credential store unavailable")
+	// ErrCorrupt: the stored credentials of this cliente cannot be read.
+	ErrCorrupt = errors.New("stored credentials are corrupt")
+)
+
+// Config says where the store is.
+type Config struct {
+	URL      string            // postgres://... or sqlite:FILE
+	Process  ownership.Process // names this node's connections and fences
+	Log      *slog.Logger
+	MaxConns int // to Postgres; 0: 16. SQLite has one: writers wait for each other anyway
+}
+
+// Store is the shared database. It is safe for concurrent use.
+type Store struct {
+	db      *dbutil.Database
+	dialect dialect
+	process ownership.Process
+	log     *slog.Logger
+	address string        // for people: without the password
+	answer  time.Duration // of one write
+}
+
+// answerTime is how long one write may take before the store counts as out of reach: a server
+// that hangs would else keep a send until its caller, whose clock is 30 s, has gone.
+const answerTime = 8 * time.Second
+
+// dialect is what differs between the two databases.
+type dialect interface {
+	kind() string
+	// lock runs fn while no other process migrates.
+	lock(ctx context.Context, db *sql.DB, fn func() error) error
+	// prepare brings settings of the database itself in order, after the migrations.
+	prepare(ctx context.Context, s *Store)
+	// share follows a SELECT of a fence: it keeps the row as it is until the transaction ends.
+	share() string
+	// materialized follows AS in a CTE that must be evaluated exactly once.
+	materialized() string
+	// blob and text cast parameter n, where the database does not infer its type.
+	blob(n int) string
+	text(n int) string
+	bigint(n int) string
+	boolean(n int) string
+	// raise is called in Raise's transaction, before the fence is locked.
+	raise(ctx context.Context, db *dbutil.Database) error
+	// unblock ends the connections of a former owner that keep the fence locked, where err
+	// says that something did; false: nothing to be done about err.
+	unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool
+}
+
+// Open connects to the database and brings its schema up to date. Its error names the
+// address, never the password.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime}
+	var raw *sql.DB
+	var name string
+	var err error
+	switch {
+	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):
+		name = "pgx"
+		s.address = withoutPassword(cfg.URL)
+		raw, s.dialect, err = openPostgres(cfg)
+	case strings.HasPrefix(cfg.URL, "sqlite:"):
+		name = "sqlite3"
+		s.address = cfg.URL
+		raw, s.dialect, err = openSQLite(cfg)
+	default:
+		return nil, fmt.Errorf("store %q: want postgres://... or sqlite:FILE", withoutPassword(cfg.URL))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", s.address, err)
+	}
+	if s.db, err = dbutil.NewWithDB(raw, name); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("store %s: %w", s.address, err)
+	}
+	if err := s.migrate(ctx, raw); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, err)
+	}
+	s.dialect.prepare(ctx, s)
+	return s, nil
+}
+
+// Close ends the connections.
+func (s *Store) Close() error { return s.db.RawDB.Close() }
+
+// Kind is "postgres" or "sqlite".
+func (s *Store) Kind() string { return s.dialect.kind() }
+
+// Ping returns nil when the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.wrap(s.db.RawDB.PingContext(ctx)) }
+
+// Wanted are the clientes that are paired, and so should run.
+func (s *Store) Wanted(ctx context.Context) ([]ownership.Cliente, error) {
+	rows, err := s.db.Query(ctx, "SELECT cliente FROM clientes WHERE jid IS NOT NULL")
+	scan := dbutil.ConvertRowFn[ownership.Cliente](func(row dbutil.Scannable) (c ownership.Cliente, err error) {
+		err = row.Scan(&c)
+		return c, err
+	})
+	all, err := scan.NewRowIter(rows, err).AsList()
+	return all, s.wrap(err)
+}
+
+// Known says whether the cliente ever existed.
+func (s *Store) Known(ctx context.Context, c ownership.Cliente) (bool, error) {
+	var one int
+	err := s.db.QueryRow(ctx, "SELECT 1 FROM clientes WHERE cliente = $1", int64(c)).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, s.wrap(err)
+}
+
+// wrap makes an error of the database ErrUnavailable; those of ownership pass as they are.
+func (s *Store) wrap(err error) error {
+	for _, known := range []error{nil, ErrUnavailable, ErrCorrupt, ownership.ErrFenced, ownership.ErrLeaseLost,
+		ownership.ErrReleased, ownership.ErrNotOwner, ownership.ErrDraining, context.Canceled} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	if q := u.Query(); q.Has("password") || q.Has("sslpassword") {
+		q.Del("password")
+		q.Del("sslpassword")
+		u.RawQuery = q.Encode()
+	}
+	return u.Redacted()
+}
+
+// micros is how moments are stored: microseconds since 1970, 0 for none.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}

@@ -1,0 +1,107 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+)
+
+// wanted is the part of the store that the sweeper needs.
+type wanted interface {
+	Wanted(ctx context.Context) ([]ownership.Cliente, error)
+	SawRevision(ctx context.Context, revision int64) error
+}
+
+// sweeper starts what should run here and does not: each Sweep, and soon after an owner or a
+// node has gone (rule 10). It also finds keys of this process without a session (rule 6).
+type sweeper struct {
+	timing    ownership.Timing
+	node      string
+	keeper    *keeper
+	placement *placement
+	records   records
+	events    <-chan etcd.Event
+	store     wanted
+	publish   func(ctx context.Context) // this node's state, which time alone may change
+	log       *slog.Logger
+
+	suspects map[ownership.Cliente]int64 // keys without a session at the last look, by revision
+}
+
+// Run sweeps until ctx ends.
+func (s *sweeper) Run(ctx context.Context) {
+	sweep := time.NewTimer(0)
+	defer sweep.Stop()
+	orphans := time.NewTicker(s.timing.Orphan)
+	defer orphans.Stop()
+	soon := false // the sweep timer is set to Settle
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-s.events:
+			if e.Kind == etcd.OwnerGone {
+				s.keeper.KeyGone(e.Cliente, e.Owner.Revision)
+			}
+			if e.Kind != etcd.OwnerSet && !soon {
+				soon = true
+				sweep.Reset(s.timing.Settle)
+			}
+		case <-orphans.C:
+			s.strays()
+		case <-sweep.C:
+			soon = false
+			s.publish(ctx)
+			s.sweep(ctx)
+			sweep.Reset(s.timing.Sweep)
+		}
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context) {
+	if s.keeper.Lease() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timing.Sweep)
+	defer cancel()
+	clientes, err := s.store.Wanted(ctx)
+	if err != nil {
+		s.log.Warn("the store does not say which clientes should run, asking again", "err", err)
+		return
+	}
+	for _, c := range clientes {
+		if _, owned := s.records.Owner(c); owned {
+			continue
+		}
+		if node, ok := s.placement.Of(c); ok && node == s.node {
+			s.keeper.Restore(c)
+		}
+	}
+	if err := s.store.SawRevision(ctx, s.records.Revision()); err != nil {
+		s.log.Warn("etcd's revision was not written down", "err", err)
+	}
+}
+
+// strays gives back the keys under the present lease that the keeper knows nothing of. The
+// view lags behind the keeper by a moment, so a key is a stray when it is seen in two looks.
+func (s *sweeper) strays() {
+	lease := s.keeper.Lease()
+	if lease == nil {
+		return
+	}
+	suspects := make(map[ownership.Cliente]int64)
+	for c, owner := range s.records.Owners() {
+		if owner.Lease != lease.ID() || s.keeper.Kept(c) {
+			continue
+		}
+		if s.suspects[c] == owner.Revision {
+			s.keeper.Stray(c, lease, owner.Revision)
+		} else {
+			suspects[c] = owner.Revision
+		}
+	}
+	s.suspects = suspects
+}

@@ -1,0 +1,156 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"session-manager/node/etcd"
+	"session-manager/node/ownership"
+	"session-manager/router"
+)
+
+// fakeRecords is a view with one other node in it.
+type fakeRecords struct {
+	records
+	mu      sync.Mutex // guards members
+	members []etcd.Member
+	changed *signal
+}
+
+func (f *fakeRecords) Members() []etcd.Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.members
+}
+
+func (f *fakeRecords) Changed() <-chan struct{} { return f.changed.Wait() }
+
+// fakePeer is another node's peer port.
+type fakePeer struct {
+	listener net.Listener
+	mu       sync.Mutex // guards conns
+	conns    []net.Conn
+	stood    chan struct{} // one for each standing connection
+}
+
+func newFakePeer(t *testing.T, address, incarnation string) *fakePeer {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &fakePeer{listener: l, stood: make(chan struct{}, 100)}
+	t.Cleanup(p.end)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, c)
+			p.mu.Unlock()
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s: %s\r\n\r\n", router.HeaderIncarnation, incarnation)
+				p.stood <- struct{}{}
+			}
+		}
+	}()
+	return p
+}
+
+// drop ends the standing connections, and nothing else.
+func (p *fakePeer) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+// end is what the kernel does for a process that is killed.
+func (p *fakePeer) end() {
+	_ = p.listener.Close()
+	p.drop()
+}
+
+func watching(t *testing.T, address string) (*witness, chan etcd.Member) {
+	accused := make(chan etcd.Member, 10)
+	timing := ownership.DefaultTiming()
+	timing.Redial, timing.Renew = 20*time.Millisecond, 50*time.Millisecond
+	w := &witness{
+		node: "n1", timing: timing, changed: newSignal(), seen: make(map[string]bool), log: slog.New(slog.DiscardHandler),
+		records: &fakeRecords{changed: newSignal(), members: []etcd.Member{
+			{Name: "n1", Incarnation: "me", Address: "127.0.0.1:1"}, {Name: "n2", Incarnation: "i2", Address: address, Lease: 7}}},
+		accuse: func(_ context.Context, m etcd.Member, _ string) error { accused <- m; return nil },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { w.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return w, accused
+}
+
+func TestEndOfAProcessIsSeen(t *testing.T) {
+	peer := newFakePeer(t, "127.0.0.1:0", "i2")
+	w, accused := watching(t, peer.listener.Addr().String())
+	<-peer.stood
+	changed := w.Changed()
+	peer.end()
+	select {
+	case m := <-accused:
+		if m.Lease != 7 || !w.SawEnd("i2") {
+			t.Errorf("accused %+v, saw its end: %v", m, w.SawEnd("i2"))
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("not seen")
+	}
+	<-changed
+}
+
+// A connection that breaks while somebody listens, or another process at the address, or an
+// address where nobody ever stood, is no evidence.
+func TestNoEvidence(t *testing.T) {
+	t.Run("the connection broke", func(t *testing.T) {
+		peer := newFakePeer(t, "127.0.0.1:0", "i2")
+		w, accused := watching(t, peer.listener.Addr().String())
+		for range 3 {
+			<-peer.stood
+			peer.drop()
+		}
+		<-peer.stood
+		if len(accused) != 0 || w.SawEnd("i2") {
+			t.Error("accused while it listens")
+		}
+	})
+	t.Run("another process", func(t *testing.T) {
+		peer := newFakePeer(t, "127.0.0.1:0", "i2")
+		address := peer.listener.Addr().String()
+		w, accused := watching(t, address)
+		<-peer.stood
+		_ = peer.listener.Close()
+		successor := newFakePeer(t, address, "i3")
+		peer.drop()
+		for range 3 {
+			<-successor.stood
+		}
+		if len(accused) != 0 || w.SawEnd("i2") {
+			t.Error("accused though somebody listens there")
+		}
+	})
+	t.Run("never stood", func(t *testing.T) {
+		w, accused := watching(t, "127.0.0.1:1")
+		time.Sleep(5 * w.timing.Renew) // some dials, all refused
+		if len(accused) != 0 || w.SawEnd("i2") {
+			t.Error("accused on refused dials alone")
+		}
+	})
+}

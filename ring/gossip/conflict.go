@@ -1,0 +1,48 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// ErrNameConflict: another node gossips under this node's name from another address.
+var ErrNameConflict = errors.New("another node uses this node's name")
+
+// conflictLasts is how long a conflict counts after it was last heard of. Nodes of one name
+// meet at least at every push and pull.
+const conflictLasts = 30 * time.Second
+
+// clash is a conflict over this node's own name.
+type clash struct {
+	address string // the other node's
+	heard   time.Time
+}
+
+// Conflict wraps ErrNameConflict while another node uses this node's name, and says where
+// that node is; else nil. It ends 30 s after the other was last heard of.
+func (g *Gossip) Conflict() error {
+	c := g.clash.Load()
+	if c == nil || time.Since(c.heard) > conflictLasts {
+		return nil
+	}
+	return fmt.Errorf("%w: it gossips from %s; give one of the two another --node-name", ErrNameConflict, c.address)
+}
+
+// NotifyConflict implements memberlist.ConflictDelegate. The lock of the list is held.
+func (g *Gossip) NotifyConflict(existing, other *memberlist.Node) {
+	if existing.Name != g.cfg.Name {
+		// No error yet: a node that restarts on another port is one, until its past life is found dead.
+		g.log.Warn("one node name, two addresses: it has just restarted there, or two nodes use the name",
+			"node", existing.Name, "address", existing.Address(), "other", other.Address())
+		return
+	}
+	news := g.Conflict() == nil
+	g.clash.Store(&clash{address: other.Address(), heard: time.Now()})
+	if news {
+		g.log.Error("another node uses this node's name: give one of the two another --node-name",
+			"node", existing.Name, "address", existing.Address(), "other", other.Address())
+	}
+}

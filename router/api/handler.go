@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/valyala/fasthttp"
+
+	"session-manager/node/ownership"
+)
+
+// Route is a request of a cliente.
+type Route uint8
+
+// The routes of a cliente.
+const (
+	Status      Route = iota // GET /status
+	QRCode                   // GET /qr-code
+	QR                       // GET /qr
+	Send                     // POST /send
+	HubSession               // GET /api/session-manager/sessions/sender_<cliente>
+	HubQR                    // POST /api/session-manager/sessions/sender_<cliente>/qr
+	FrontStatus              // GET /api/whatsapp/<cliente>/status
+)
+
+func (r Route) String() string {
+	return [...]string{"status", "qr-code", "qr", "send", "hub-session", "hub-qr", "front-status"}[r]
+}
+
+// Handler answers the routes of a cliente whose session is at this node.
+type Handler struct {
+	MaxReconnections int           // as callers are told
+	ReadyWait        time.Duration // how long a send waits for a session that is on its way
+	QRWait           time.Duration // how long POST .../qr waits for a first code
+	pictures         pictures
+}
+
+// Serve answers one request. ErrMoved: nothing was answered, the session is somewhere else by
+// now and may be asked there.
+func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Route, c ownership.Cliente, s Session) error {
+	switch route {
+	case Status:
+		h.status(ctx, c, s.Snapshot())
+	case QRCode:
+		h.qrCode(ctx, s.Snapshot())
+	case QR:
+		h.qr(ctx, s.Snapshot())
+	case Send:
+		return h.send(ctx, life, c, s)
+	case HubSession:
+		h.hubSession(ctx, c, s.Snapshot())
+	case HubQR:
+		h.hubQR(ctx, life, s)
+	case FrontStatus:
+		h.frontStatus(ctx, c, s.Snapshot())
+	}
+	return nil
+}
+
+type statusBody struct {
+	Cliente      ownership.Cliente `json:"cliente_id"`
+	Connected    bool              `json:"connected"`
+	State        State             `json:"state"`
+	Attempts     int               `json:"reconnection_attempts"`
+	MaxAttempts  int               `json:"max_reconnection_attempts"`
+	CanSend      bool              `json:"can_send_messages"`
+	NeedsQR      bool              `json:"needs_qr"`
+	Recoverable  bool              `json:"is_recoverable"`
+	Action       string            `json:"recommended_action"`
+	QRCodeBase64 *string           `json:"qr_code_base64"`
+}
+
+func (h *Handler) status(ctx *fasthttp.RequestCtx, c ownership.Cliente, now Snapshot) {
+	t := stateTable[now.State]
+	if now.LastError.Code != "" { // the body is the contract's, to the byte; why is said beside it
+		ctx.Response.Header.Set("X-Session-Error", printable(now.LastError.Code+": "+now.LastError.Message))
+	}
+	JSON(ctx, fasthttp.StatusOK, statusBody{
+		Cliente: c, Connected: t.connected, State: now.State, Attempts: now.Attempts, MaxAttempts: h.MaxReconnections,
+		CanSend: t.canSend, NeedsQR: t.needsQR, Recoverable: t.recoverable, Action: t.action, QRCodeBase64: h.picture(now),
+	})
+}
+
+// printable makes a text fit for a header.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, text)
+	return text[:min(len(text), 300)]
+}
+
+// picture is the QR of a session as a data URL, nil where none is due.
+func (h *Handler) picture(now Snapshot) *string {
+	if now.State != QRRequired || now.QR == "" {
+		return nil
+	}
+	url, err := h.pictures.URL(now.QR)
+	if err != nil {
+		return nil
+	}
+	return &url
+}
+
+func (h *Handler) qrCode(ctx *fasthttp.RequestCtx, now Snapshot) {
+	picture := h.picture(now)
+	switch {
+	case picture != nil:
+		JSON(ctx, fasthttp.StatusOK, struct {
+			QR string `json:"qr"`
+		}{*picture})
+	case now.State == Initializing || now.State == QRRequired:
+		JSON(ctx, fasthttp.StatusNotFound, struct {
+			OK      bool   `json:"ok"`
+			Error   string `json:"error"`
+			Message string `json:"message"`
+		}{false, "QR_NOT_AVAILABLE", "QR no generado todavía. Intenta de nuevo en unos segundos."})
+	default:
+		JSON(ctx, fasthttp.StatusConflict, struct {
+			OK      bool   `json:"ok"`
+			Error   string `json:"error"`
+			Message string `json:"message"`
+			State   State  `json:"current_state"`
+		}{false, "QR_NOT_REQUIRED", "La sesión no requiere QR en este momento", now.State})
+	}
+}
+
+func (h *Handler) qr(ctx *fasthttp.RequestCtx, now Snapshot) {
+	if picture := h.picture(now); picture != nil {
+		JSON(ctx, fasthttp.StatusOK, struct {
+			State     State  `json:"state"`
+			ExpiresIn int    `json:"expires_in"`
+			QR        string `json:"qr"`
+		}{now.State, max(0, int(time.Until(now.QRExpires).Seconds())), *picture})
+		return
+	}
+	JSON(ctx, fasthttp.StatusConflict, struct {
+		Error   string `json:"error"`
+		State   State  `json:"state"`
+		CanSend bool   `json:"can_send_messages"`
+	}{"QR not available", now.State, stateTable[now.State].canSend})
+}
+
+const missingFields = "Missing required fields: to, message"
+
+// parseSend reads the body of POST /send. problem is the text of a 400, "" where it is fine.
+func parseSend(body []byte, c ownership.Cliente) (to, text, problem string) {
+	var in struct {
+		To      any         `json:"to"`
+		Message any         `json:"message"`
+		Cliente json.Number `json:"cliente_id"`
+	}
+	if !utf8.Valid(body) {
+		return "", "", "Body is not valid UTF-8"
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return "", "", "Body is not valid JSON"
+	}
+	to, toOK := in.To.(string)
+	text, textOK := in.Message.(string)
+	if !toOK || !textOK || strings.TrimSpace(to) == "" || text == "" {
+		return "", "", missingFields
+	}
+	if in.Cliente != "" && in.Cliente.String() != c.String() {
+		return "", "", "cliente_id does not match X-Cliente-Id"
+	}
+	return to, text, ""
+}
+
+func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownership.Cliente, s Session) error {
+	to, text, problem := parseSend(ctx.PostBody(), c)
+	if problem != "" {
+		Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", problem)
+		return nil
+	}
+	message := Message{To: to, Text: text, Key: string(ctx.Request.Header.Peek("Idempotency-Key")),
+		BodyHash: sha256.Sum256([]byte(strconv.Itoa(len(to)) + ":" + to + text))}
+	for {
+		now := h.awaitReady(life, s)
+		if now.State != Ready {
+			Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))
+			return nil
+		}
+		sent, err := s.Send(life, message)
+		switch {
+		case err == nil:
+			JSON(ctx, fasthttp.StatusOK, struct {
+				OK        bool   `json:"ok"`
+				MessageID string `json:"message_id"`
+			}{true, sent.MessageID})
+			return nil
+		case errors.Is(err, ErrMoved):
+			return err
+		case errors.Is(err, ErrNotReady) && life.Err() == nil:
+			continue // it dropped between the look and the send; nothing was sent
+		}
+		refuseError(ctx, err)
+		return nil
+	}
+}
+
+// awaitReady waits while the session is on its way to READY, ReadyWait at most.
+func (h *Handler) awaitReady(life context.Context, s Session) Snapshot {
+	timer := time.NewTimer(h.ReadyWait)
+	defer timer.Stop()
+	for {
+		changed := s.Changed()
+		now := s.Snapshot()
+		if !onItsWay(now.State) {
+			return now
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return now
+		case <-life.Done():
+			return now
+		}
+	}
+}

@@ -1,0 +1,77 @@
+// Package api is the HTTP contract that callers rely on, to the byte: which answer a session in
+// which state gives to which request. It knows nothing of other nodes; package router does.
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// State is one of the nine states, or NotInitialized.
+type State string
+
+// The states.
+const (
+	NotInitialized          State = "NOT_INITIALIZED"
+	Initializing            State = "INITIALIZING"
+	Reconnecting            State = "RECONNECTING"
+	Ready                   State = "READY"
+	QRRequired              State = "QR_REQUIRED"
+	AuthFailure             State = "AUTH_FAILURE"
+	DisconnectedRecoverable State = "DISCONNECTED_RECOVERABLE"
+	DisconnectedLogout      State = "DISCONNECTED_LOGOUT"
+	DisconnectedBanned      State = "DISCONNECTED_BANNED"
+	Error                   State = "ERROR"
+)
+
+// Snapshot is a session at one moment. Zero times: never.
+type Snapshot struct {
+	State          State
+	Attempts       int
+	QR             string // the raw code, in QRRequired
+	QRExpires      time.Time
+	QRGenerated    time.Time
+	ConnectedAt    time.Time
+	DisconnectedAt time.Time
+	Phone          string // "+549..." or ""
+	LastError      ErrorInfo
+}
+
+// ErrorInfo is the last thing that went wrong.
+type ErrorInfo struct{ Code, Message string }
+
+// Message is what a caller asks to be sent.
+type Message struct {
+	To, Text, Key string
+	BodyHash      [32]byte
+}
+
+// Sent is a message that WhatsApp has acknowledged.
+type Sent struct {
+	MessageID string
+	Timestamp time.Time
+}
+
+// Session is a running session.
+type Session interface {
+	Snapshot() Snapshot
+	Changed() <-chan struct{} // closed at the next change; to be taken before Snapshot
+	Send(ctx context.Context, m Message) (Sent, error)
+	RenewQR(ctx context.Context) error
+}
+
+// What a Session's Send and RenewQR return; the table in errors.go maps them to HTTP.
+var (
+	ErrNotReady         = errors.New("session is not ready")
+	ErrInvalidRecipient = errors.New("invalid recipient")
+	ErrReachedNobody    = errors.New("message reached nobody")
+	ErrKeyReused        = errors.New("idempotency key was used for another message")
+	ErrStoreUnavailable = errors.New("credential store unavailable")
+	ErrPairingExpired   = errors.New("pairing expired")
+	ErrAlreadyPaired    = errors.New("session is already paired")
+	ErrUnknownOutcome   = errors.New("outcome unknown")
+	ErrBusy             = errors.New("too many messages wait")
+	// ErrMoved: the session is not here any more. Asking its next owner is safe.
+	ErrMoved = errors.New("session has moved")
+)

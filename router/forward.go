@@ -1,0 +1,83 @@
+package router
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// dialTimeout bounds a connection to another node.
+const dialTimeout = time.Second
+
+// newClient is the client of other nodes. It tries everything once: what may be tried again is
+// route.go's to say.
+func newClient(l Limits) *fasthttp.Client {
+	return &fasthttp.Client{
+		NoDefaultUserAgentHeader:  true,
+		MaxConnsPerHost:           4096,
+		MaxIdleConnDuration:       l.Idle / 2, // before the other side closes it
+		MaxIdemponentCallAttempts: 1,
+		MaxResponseBodySize:       l.Body,
+		ReadBufferSize:            l.Header,
+		DisablePathNormalizing:    true,
+		RetryIfErr:                func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
+		Dial: func(address string) (net.Conn, error) {
+			return fasthttp.DialTimeout(address, dialTimeout)
+		},
+	}
+}
+
+// forward sends the request to a node's peer port, and takes its answer for ours unless that
+// says that nothing was started.
+func (r *Router) forward(ctx *fasthttp.RequestCtx, address string, deadline time.Time) (outcome, error) {
+	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(request)
+	defer fasthttp.ReleaseResponse(response)
+	ctx.Request.CopyTo(request)
+	request.Header.Del(fasthttp.HeaderConnection)
+	request.Header.Del(fasthttp.HeaderAuthorization)
+	request.Header.Del(headerAPIKey)
+	request.Header.Set(headerForwarded, r.cfg.Node)
+	if r.token != "" {
+		request.Header.Set(HeaderPeer, r.token)
+	}
+	request.URI().SetScheme("http")
+	request.URI().SetHost(address)
+	// The other node answers within Answer by itself; the reserve is for its answer's way.
+	err := r.client.DoDeadline(request, response, deadline.Add(2*time.Second))
+	switch {
+	case err == nil:
+	case unsent(err):
+		return notStarted, fmt.Errorf("node at %s: %w", address, err)
+	case errors.Is(err, fasthttp.ErrTimeout):
+		return timedOut, err
+	default:
+		return broken, fmt.Errorf("node at %s: %w", address, err)
+	}
+	switch status := response.StatusCode(); {
+	case status == fasthttp.StatusMisdirectedRequest,
+		status == fasthttp.StatusServiceUnavailable && len(response.Header.Peek(headerNotStarted)) > 0:
+		return notStarted, fmt.Errorf("node at %s does not own the cliente, or not yet", address)
+	case status == fasthttp.StatusForbidden:
+		r.log.Error("another node refuses this one: do all nodes have the same cluster secret?", "peer", address)
+		return notStarted, fmt.Errorf("node at %s refuses this node", address)
+	}
+	response.Header.Del(fasthttp.HeaderConnection)
+	response.CopyTo(&ctx.Response)
+	return answered, nil
+}
+
+// unsent says whether err shows that no connection was had, so that no byte was written.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, fasthttp.ErrDialTimeout) || errors.Is(err, fasthttp.ErrNoFreeConns)
+}
+
+// authenticPeer says whether the request comes from a node that knows the cluster's secret.
+func (r *Router) authenticPeer(ctx *fasthttp.RequestCtx) bool {
+	return r.token == "" || subtle.ConstantTimeCompare(ctx.Request.Header.Peek(HeaderPeer), []byte(r.token)) == 1
+}

@@ -1,0 +1,39 @@
+package router
+
+import (
+	_ "embed"
+	"time"
+)
+
+// Limits bound what one node takes on. The zero value of a field is its default.
+type Limits struct {
+	Answer    time.Duration // from a request to its answer: 25 s, below the callers' 30
+	Read      time.Duration // for a whole request to arrive: 10 s
+	Idle      time.Duration // of a kept connection: 90 s
+	ReadyWait time.Duration // of a send for a session on its way to READY: 15 s
+	Body      int           // bytes of a request: 1 MiB
+	Header    int           // bytes of a request's head: 16 KiB
+	Waiting   int64         // requests that wait for an owner at a time: 4,096
+}
+
+func (l Limits) complete() Limits {
+	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second,
+		Body: 1 << 20, Header: 16 << 10, Waiting: 4096}
+	for _, d := range []struct{ have, want *time.Duration }{
+		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait},
+	} {
+		if *d.have == 0 {
+			*d.have = *d.want
+		}
+	}
+	if l.Body == 0 {
+		l.Body = defaults.Body
+	}
+	if l.Header == 0 {
+		l.Header = defaults.Header
+	}
+	if l.Waiting == 0 {
+		l.Waiting = defaults.Waiting
+	}
+	return l
+}

@@ -1,0 +1,91 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"session-manager/node/ownership"
+	"session-manager/router/api"
+)
+
+// serveOpen serves what needs no key: the probes of load balancers.
+func (r *Router) serveOpen(ctx *fasthttp.RequestCtx) bool {
+	if !ctx.IsGet() {
+		return false
+	}
+	switch string(ctx.Path()) {
+	case "/health":
+		whatsapp := "reachable"
+		if err := r.cfg.Operator.Reachable(); err != nil {
+			whatsapp = err.Error()
+		}
+		api.JSON(ctx, fasthttp.StatusOK, struct {
+			Status   string `json:"status"`
+			Service  string `json:"service"`
+			Node     string `json:"node"`
+			Version  string `json:"version"`
+			WhatsApp string `json:"whatsapp"` // "reachable", or why not
+		}{"ok", "session-manager", r.cfg.Node, r.cfg.Version, whatsapp})
+	case "/livez":
+		api.JSON(ctx, fasthttp.StatusOK, struct {
+			Status string `json:"status"`
+		}{"ok"})
+	case "/readyz":
+		r.readyz(ctx)
+	default:
+		return false
+	}
+	ctx.SetUserValue(routeName, "probe")
+	return true
+}
+
+func (r *Router) readyz(ctx *fasthttp.RequestCtx) {
+	if err := r.cfg.Operator.Ready(); err != nil {
+		api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "NOT_READY", err.Error())
+		return
+	}
+	api.JSON(ctx, fasthttp.StatusOK, struct {
+		Status string `json:"status"`
+		Node   string `json:"node"`
+	}{"ready", r.cfg.Node})
+}
+
+// serveOperator serves the operator's routes, to those who may see all clientes.
+func (r *Router) serveOperator(ctx *fasthttp.RequestCtx, who caller) bool {
+	if !ctx.IsGet() {
+		return false
+	}
+	path := string(ctx.Path())
+	number, owners := strings.CutPrefix(path, "/owners/")
+	switch {
+	case owners, path == "/metrics", path == "/cluster", path == "/openapi.yaml", path == "/":
+	default:
+		return false
+	}
+	ctx.SetUserValue(routeName, "operator")
+	if !who.operates() {
+		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
+		return true
+	}
+	switch {
+	case owners:
+		c, err := ownership.ParseCliente(number)
+		if err != nil {
+			api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_CLIENT_ID", "clienteId debe ser un número positivo")
+			return true
+		}
+		api.JSON(ctx, fasthttp.StatusOK, r.cfg.Operator.Owner(c))
+	case path == "/metrics":
+		r.scrape(ctx)
+	case path == "/cluster":
+		api.JSON(ctx, fasthttp.StatusOK, r.cfg.Operator.Cluster())
+	case path == "/openapi.yaml":
+		ctx.SetContentType("application/yaml")
+		ctx.SetBody(openAPI)
+	default:
+		ctx.SetContentType("text/html; charset=utf-8")
+		ctx.SetBody(console)
+	}
+	return true
+}

@@ -1,0 +1,225 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/valyala/fasthttp"
+
+	"session-manager/node/ownership"
+	"session-manager/router/api"
+)
+
+// Headers between nodes, and of answers.
+const (
+	headerOwner      = "X-Session-Owner"
+	headerEpoch      = "X-Session-Epoch"
+	headerForwarded  = "X-Session-Forwarded"   // the node that forwarded; at most one does
+	HeaderPeer       = "X-Session-Peer"        // the cluster's token
+	headerNotStarted = "X-Session-Not-Started" // on a 503: nothing was done, ask the next owner
+	headerKey        = "Idempotency-Key"
+)
+
+// outcome is how one attempt at a request ended. What follows from it:
+//
+//	attempt                                          | tried again?
+//	-------------------------------------------------|----------------------------------------
+//	answered                                         | no, this is the answer
+//	not started: no connection, 421, 503 not started | yes, any method, after a new look-up
+//	broken: connection lost after bytes were written | yes: GET, and POST that has a key or is idempotent
+//	timed out                                        | never: 504, outcome unknown
+//
+// Every POST /send has a key: the first router mints one where the caller sent none.
+type outcome uint8
+
+const (
+	answered outcome = iota
+	notStarted
+	broken
+	timedOut
+)
+
+// pauses between attempts where nothing in the directory changes.
+const (
+	firstPause = 10 * time.Millisecond
+	maxPause   = 500 * time.Millisecond
+)
+
+// servePublic serves a caller's request.
+func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
+	for _, h := range []string{headerForwarded, HeaderPeer, headerOwner, headerEpoch, headerNotStarted} {
+		ctx.Request.Header.Del(h) // ours alone
+	}
+	if r.serveOpen(ctx) {
+		return
+	}
+	grant, ok := r.authenticate(ctx)
+	if !ok || r.serveOperator(ctx, grant) {
+		return
+	}
+	t, ok := parseTarget(ctx)
+	if !ok {
+		return
+	}
+	ctx.SetUserValue(routeName, t.route.String())
+	if !grant.allows(t.cliente) {
+		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for this cliente")
+		return
+	}
+	if key := ctx.Request.Header.Peek(headerKey); !validKey(key) {
+		api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", "Idempotency-Key must be 1 to 255 visible ASCII characters")
+		return
+	} else if t.route == api.Send && len(key) == 0 {
+		ctx.Request.Header.Set(headerKey, ulid.Make().String())
+	}
+	if t.route == api.HubSession && !r.known(ctx, t.cliente) {
+		return
+	}
+	r.route(ctx, t)
+}
+
+// known answers 404 for a cliente that never existed: asking for its session creates none.
+func (r *Router) known(ctx *fasthttp.RequestCtx, c ownership.Cliente) bool {
+	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Answer)
+	defer cancel()
+	known, err := r.cfg.Operator.Known(life, c)
+	switch {
+	case err != nil:
+		api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "STORE_UNAVAILABLE", "Credential store unavailable - retry")
+	case !known:
+		sessionNotFound(ctx)
+	}
+	return err == nil && known
+}
+
+// route gets the request to the cliente's owner, wherever that is and moves to.
+func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
+	deadline := time.Now().Add(r.cfg.Limits.Answer)
+	life, cancel := context.WithDeadline(r.life, deadline)
+	defer cancel()
+	pause := firstPause
+	waits := false
+	defer func() {
+		if waits {
+			r.waiting.Add(-1)
+			r.metrics.waiting.Dec()
+		}
+	}()
+	var last error
+	for {
+		changed := r.cfg.Directory.Changed()
+		at := r.cfg.Directory.Locate(t.cliente)
+		result, err := r.attempt(ctx, life, t, at, deadline)
+		r.metrics.attempt(at, result)
+		last = err
+		switch result {
+		case answered:
+			return
+		case timedOut:
+			api.Refuse(ctx, fasthttp.StatusGatewayTimeout, "OUTCOME_UNKNOWN", "The session's owner did not answer in time - outcome unknown")
+			return
+		case broken:
+			if t.route == api.Send && len(ctx.Request.Header.Peek(headerKey)) == 0 {
+				api.Refuse(ctx, fasthttp.StatusBadGateway, "OUTCOME_UNKNOWN", "The session's owner was lost - outcome unknown")
+				return
+			}
+		}
+		if !waits {
+			if waits = r.waiting.Add(1) <= r.cfg.Limits.Waiting; !waits {
+				r.waiting.Add(-1)
+				r.unavailable(ctx, "too many requests wait for their owners")
+				return
+			}
+			r.metrics.waiting.Inc()
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-changed:
+		case <-timer.C:
+			pause = min(2*pause, maxPause)
+		case <-life.Done():
+		}
+		timer.Stop()
+		if life.Err() != nil {
+			reason := "no owner in time"
+			if last != nil {
+				reason = last.Error()
+			}
+			r.unavailable(ctx, reason)
+			return
+		}
+	}
+}
+
+// attempt tries once, where the directory says.
+func (r *Router) attempt(ctx *fasthttp.RequestCtx, life context.Context, t target, at Location, deadline time.Time) (outcome, error) {
+	switch {
+	case at.Mine, at.Owner == "" && at.PlacementMine:
+		err := r.serveHere(ctx, life, t)
+		if err != nil {
+			return notStarted, err
+		}
+		return answered, nil
+	case at.Owner != "":
+		return r.forward(ctx, at.Address, deadline)
+	case at.PlacementAddress != "":
+		return r.forward(ctx, at.PlacementAddress, deadline)
+	}
+	return notStarted, errors.New("no node of the cluster takes clientes now")
+}
+
+// serveHere serves the request with this node's own session. An error means that nothing was
+// done, or that the next owner may safely be asked for the same again.
+func (r *Router) serveHere(ctx *fasthttp.RequestCtx, life context.Context, t target) error {
+	s, epoch, err := r.cfg.Local.Session(life, t.cliente)
+	if err != nil {
+		return err
+	}
+	if err := r.handler.Serve(ctx, life, t.route, t.cliente, s); err != nil {
+		ctx.Response.Reset()
+		return err
+	}
+	ctx.Response.Header.Set(headerOwner, r.cfg.Node)
+	ctx.Response.Header.Set(headerEpoch, epoch)
+	return nil
+}
+
+// servePeer serves a request that another node forwarded: here or not at all.
+func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
+	if !r.authenticPeer(ctx) {
+		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "Not a node of this cluster")
+		return
+	}
+	if string(ctx.Path()) == StandingPath {
+		r.serveStanding(ctx)
+		return
+	}
+	if r.serveOpen(ctx) {
+		return
+	}
+	t, ok := parseTarget(ctx)
+	if !ok {
+		return
+	}
+	ctx.SetUserValue(routeName, "peer-"+t.route.String())
+	at := r.cfg.Directory.Locate(t.cliente)
+	if !at.Mine && (at.Owner != "" || !at.PlacementMine) {
+		ctx.Response.Header.Set(headerOwner, at.Owner)
+		api.Refuse(ctx, fasthttp.StatusMisdirectedRequest, "NOT_OWNER", "This node does not own the cliente")
+		return
+	}
+	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Answer)
+	defer cancel()
+	if err := r.serveHere(ctx, life, t); err != nil {
+		ctx.Response.Header.Set(headerNotStarted, "1")
+		r.unavailable(ctx, err.Error())
+	}
+}
+
+// unavailable is the answer when no owner could be had: not carried out, safe to repeat.
+func (r *Router) unavailable(ctx *fasthttp.RequestCtx, reason string) {
+	ctx.Response.ResetBody()
+	api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "OWNER_UNAVAILABLE", "No owner for this session yet: "+reason)
+}

@@ -1,0 +1,269 @@
+package router
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"session-manager/node/ownership"
+	"session-manager/router/api"
+	"session-manager/router/keys"
+)
+
+// elsewhere is a world whose cliente 51 is at another node's peer address.
+func elsewhere(address string) *world {
+	w := newWorld()
+	w.at[51] = Location{Owner: "n2", Address: address, Placement: "n2", PlacementAddress: address}
+	return w
+}
+
+// owner is a router that owns cliente 51.
+func owner(t *testing.T, change func(*Config)) *running {
+	w := newWorld()
+	w.session = newFakeSession(api.Snapshot{State: api.Ready})
+	w.at[51] = Location{Owner: "n2", Mine: true}
+	return start(t, w, func(c *Config) {
+		c.Node = "n2"
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+const body = `{"to":"5491100000002","message":"hola"}`
+
+func TestForwardToTheOwner(t *testing.T) {
+	two := owner(t, nil)
+	one := start(t, elsewhere(two.peer), nil)
+	got := ask(t, "POST", "http://"+one.public+"/send", body, cliente, "Idempotency-Key: mine", "X-Session-Owner: forged")
+	if got.code != 200 || got.body != `{"ok":true,"message_id":"3EB0ID"}` {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	if got.header.Get("X-Session-Owner") != "n2" || got.header.Get("X-Session-Epoch") != "1.7" {
+		t.Errorf("headers %v", got.header)
+	}
+	if m := two.world.session.(*fakeSession).messages(); len(m) != 1 || m[0].Key != "mine" || m[0].Text != "hola" {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestNotTheOwnerDoesNothing(t *testing.T) {
+	w := newWorld()
+	w.session = newFakeSession(api.Snapshot{State: api.Ready})
+	w.at[51] = Location{Owner: "n3", Address: "127.0.0.1:1"}
+	two := start(t, w, nil)
+	got := ask(t, "POST", "http://"+two.peer+"/send", body, cliente)
+	if got.code != 421 || got.header.Get("X-Session-Owner") != "n3" {
+		t.Errorf("%d %s, owner %q", got.code, got.body, got.header.Get("X-Session-Owner"))
+	}
+	if w.asked != 0 {
+		t.Error("a session was asked for")
+	}
+}
+
+// stub is a peer that treats its n-th connection as told, the last instruction for ever.
+func stub(t *testing.T, treat ...func(net.Conn)) (address string, count *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	count = new(atomic.Int64)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			n := int(count.Add(1))
+			go func() {
+				defer c.Close()
+				_, _ = c.Read(make([]byte, 4096))
+				treat[min(n, len(treat))-1](c)
+			}()
+		}
+	}()
+	return l.Addr().String(), count
+}
+
+func respond(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 %s\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", text)
+	}
+}
+
+func hangUp(net.Conn) {}
+
+func silence(c net.Conn) {
+	buf := make([]byte, 1)
+	for {
+		if _, err := c.Read(buf); err != nil {
+			return
+		}
+	}
+}
+
+// The retry table, row by row.
+func TestRetryTable(t *testing.T) {
+	quick := func(c *Config) { c.Limits.Answer = time.Second }
+	for _, row := range []struct {
+		name    string
+		treat   []func(net.Conn)
+		method  string
+		path    string
+		code    int
+		tries   int64 // at least
+		exactly bool
+	}{
+		{name: "421 then served", treat: []func(net.Conn){respond("421 Misdirected"), respond("200 OK")}, path: "/status", code: 200, tries: 2},
+		{name: "421 then served, POST", treat: []func(net.Conn){respond("421 Misdirected"), respond("200 OK")}, method: "POST", path: "/send", code: 200, tries: 2},
+		{name: "503 not started", treat: []func(net.Conn){respond("503 Busy\r\nX-Session-Not-Started: 1"), respond("200 OK")}, method: "POST", path: "/send", code: 200, tries: 2},
+		{name: "503 of the contract", treat: []func(net.Conn){respond("503 Busy")}, method: "POST", path: "/send", code: 503, tries: 1, exactly: true},
+		{name: "lost after bytes, GET", treat: []func(net.Conn){hangUp, respond("200 OK")}, path: "/status", code: 200, tries: 2},
+		{name: "lost after bytes, POST with a key", treat: []func(net.Conn){hangUp, respond("200 OK")}, method: "POST", path: "/send", code: 200, tries: 2},
+		{name: "always 421", treat: []func(net.Conn){respond("421 Misdirected")}, path: "/status", code: 503, tries: 2},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			address, count := stub(t, row.treat...)
+			r := start(t, elsewhere(address), quick)
+			method, text := row.method, body
+			if method == "" {
+				method, text = "GET", ""
+			}
+			got := ask(t, method, "http://"+r.public+row.path, text, cliente)
+			if got.code != row.code {
+				t.Errorf("%d %s, want %d", got.code, got.body, row.code)
+			}
+			if n := count.Load(); n < row.tries || row.exactly && n != row.tries {
+				t.Errorf("%d tries, want %d", n, row.tries)
+			}
+		})
+	}
+}
+
+func TestTimeoutIsNeverTriedAgain(t *testing.T) {
+	address, count := stub(t, silence)
+	r := start(t, elsewhere(address), func(c *Config) { c.Limits.Answer = 300 * time.Millisecond })
+	got := ask(t, "POST", "http://"+r.public+"/send", body, cliente)
+	if got.code != 504 || !strings.Contains(got.body, "OUTCOME_UNKNOWN") {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	if count.Load() != 1 {
+		t.Errorf("%d tries", count.Load())
+	}
+}
+
+// While a cliente moves, requests wait; they follow it as soon as the directory knows.
+func TestRequestsFollowAMove(t *testing.T) {
+	two := owner(t, nil)
+	w := elsewhere("127.0.0.1:1") // nobody listens there any more
+	one := start(t, w, nil)
+	time.AfterFunc(150*time.Millisecond, func() {
+		w.move(51, Location{Owner: "n2", Address: two.peer})
+	})
+	begun := time.Now()
+	if got := ask(t, "POST", "http://"+one.public+"/send", body, cliente); got.code != 200 {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	if took := time.Since(begun); took < 100*time.Millisecond {
+		t.Errorf("answered after %v, before there was an owner", took)
+	}
+}
+
+func TestNoOwnerInTime(t *testing.T) {
+	r := start(t, newWorld(), func(c *Config) { c.Limits.Answer = 200 * time.Millisecond })
+	got := ask(t, "GET", "http://"+r.public+"/status", "", cliente)
+	if got.code != 503 || got.header.Get("Retry-After") == "" ||
+		!strings.HasPrefix(got.body, `{"error":true,"code":"OWNER_UNAVAILABLE","message":"`) {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}
+
+func TestWaitingIsBounded(t *testing.T) {
+	r := start(t, newWorld(), func(c *Config) { c.Limits.Answer, c.Limits.Waiting = time.Second, 1 })
+	first := make(chan answer, 1)
+	go func() { first <- ask(t, "GET", "http://"+r.public+"/status", "", cliente) }()
+	for deadline := time.Now().Add(5 * time.Second); r.waiting.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits")
+		}
+	}
+	begun := time.Now()
+	if got := ask(t, "GET", "http://"+r.public+"/status", "", cliente); got.code != 503 || time.Since(begun) > 500*time.Millisecond {
+		t.Errorf("the second waits too: %d after %v", got.code, time.Since(begun))
+	}
+	if got := <-first; got.code != 503 {
+		t.Errorf("the first: %d", got.code)
+	}
+}
+
+// A send that finds its session gone goes to the next owner, under the same key.
+func TestSendMovesOn(t *testing.T) {
+	two := owner(t, nil)
+	s := newFakeSession(api.Snapshot{State: api.Ready})
+	s.sendErr = fmt.Errorf("fenced: %w", api.ErrMoved)
+	w := newWorld()
+	w.session = s
+	w.at[51] = Location{Owner: "n1", Mine: true}
+	s.onSend = func() { w.move(51, Location{Owner: "n2", Address: two.peer}) }
+	one := start(t, w, nil)
+	if got := ask(t, "POST", "http://"+one.public+"/send", body, cliente); got.code != 200 {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	first, second := s.messages(), two.world.session.(*fakeSession).messages()
+	if len(first) != 1 || len(second) != 1 || first[0].Key == "" || first[0].Key != second[0].Key {
+		t.Errorf("keys: %+v, then %+v", first, second)
+	}
+}
+
+func TestPeersProveThemselves(t *testing.T) {
+	secret := func(c *Config) { c.PeerSecret = []byte(strings.Repeat("s", 32)) }
+	two := owner(t, secret)
+	if got := ask(t, "GET", "http://"+two.peer+"/status", "", cliente); got.code != 403 {
+		t.Errorf("a stranger at the peer port: %d %s", got.code, got.body)
+	}
+	friend := start(t, elsewhere(two.peer), secret)
+	if got := ask(t, "GET", "http://"+friend.public+"/status", "", cliente); got.code != 200 {
+		t.Errorf("a node with the secret: %d %s", got.code, got.body)
+	}
+	stranger := start(t, elsewhere(two.peer), func(c *Config) {
+		c.PeerSecret = []byte(strings.Repeat("x", 32))
+		c.Limits.Answer = 200 * time.Millisecond
+	})
+	if got := ask(t, "GET", "http://"+stranger.public+"/status", "", cliente); got.code != 503 {
+		t.Errorf("a node with another secret: %d %s", got.code, got.body)
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	all, err := keys.Make(file, "hub", true, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := keys.Make(file, "front", false, []ownership.Cliente{52})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := keys.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := owner(t, func(c *Config) { c.Keys = set })
+	// A loopback listener asks for no key, and tests have no other; so the check itself is asked.
+	for key, want := range map[string]struct{ fiftyOne, operates bool }{all: {true, true}, some: {false, false}} {
+		grant := r.cfg.Keys.Check([]byte(key))
+		who := caller{grant}
+		if grant == nil || who.allows(51) != want.fiftyOne || who.operates() != want.operates {
+			t.Errorf("%+v", grant)
+		}
+	}
+	if got := ask(t, "GET", "http://"+r.public+"/status", "", cliente); got.code != 200 {
+		t.Errorf("on loopback without a key: %d", got.code)
+	}
+}

@@ -1,0 +1,231 @@
+// Package router is the HTTP edge of a node: any node takes any request and gets it to the
+// cliente's owner.
+//
+//	request -> target.go: which route, which cliente -> route.go: mine? serve it (package api)
+//	                                                    theirs? forward.go, once, to the owner
+//	                                                    nobody's? placement's node tries
+//
+// Routes follow ownership, which Directory knows from etcd's watch. What may be tried again is
+// one table, in route.go. The public port authenticates callers, the peer port other nodes.
+package router
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"session-manager/node/ownership"
+	"session-manager/router/api"
+	"session-manager/router/keys"
+)
+
+// Location is where a cliente is. Owner "": nobody owns it as far as this node knows.
+type Location struct {
+	Owner            string // node
+	Address          string // of the owner's peer port
+	Epoch            string // the owner's token
+	Mine             bool   // this node owns it, or is on its way into or out of owning it
+	Placement        string // node that should try first
+	PlacementAddress string
+	PlacementMine    bool
+}
+
+// Directory knows where clientes are.
+type Directory interface {
+	Locate(c ownership.Cliente) Location
+	Changed() <-chan struct{} // closed at the next change; to be taken before Locate
+}
+
+// Local gives out the sessions of this node.
+type Local interface {
+	// Session is the cliente's session here, started where this node may own it. It waits as
+	// long as ctx lets it. Any error means that nothing was done for the request.
+	Session(ctx context.Context, c ownership.Cliente) (s api.Session, epoch string, err error)
+}
+
+// Operator answers the operator's routes.
+type Operator interface {
+	Ready() error                                                 // nil, or why this node does not serve
+	Cluster() any                                                 // body of /cluster
+	Reachable() error                                             // nil, or why WhatsApp cannot be reached
+	Owner(c ownership.Cliente) any                                // body of /owners/<cliente>
+	Known(ctx context.Context, c ownership.Cliente) (bool, error) // whether the cliente ever existed
+}
+
+// Config is what a Router is made of.
+type Config struct {
+	Node        string
+	Version     string
+	Incarnation string // of this process
+	Directory   Directory
+	Local       Local
+	Operator    Operator
+	PeerSecret  []byte         // authenticates nodes to one another; nil: any peer is believed
+	Keys        *keys.File     // API keys of the public port; nil: none are asked for
+	Trusted     []netip.Prefix // callers from here need no key; nor do those on a loopback listener
+	Limits      Limits
+	Log         *slog.Logger
+	Registry    *prometheus.Registry // gets the router's metrics, and is what /metrics shows
+}
+
+// maxReconnections is what callers are told as max_reconnection_attempts.
+const maxReconnections = 3
+
+// Router serves the public and the peer port.
+type Router struct {
+	cfg      Config
+	log      *slog.Logger
+	handler  *api.Handler
+	public   *fasthttp.Server
+	peer     *fasthttp.Server
+	client   *fasthttp.Client
+	token    string // that nodes show one another; "": none
+	metrics  *metrics
+	scrape   fasthttp.RequestHandler
+	waiting  atomic.Int64
+	standing standing
+
+	life context.Context // ends at Shutdown's deadline: requests still under way give up
+	end  context.CancelFunc
+	once sync.Once
+}
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+//go:embed console.html
+var console []byte
+
+// New makes a router; Serve and ServePeer open its ports.
+func New(cfg Config) (*Router, error) {
+	if cfg.Directory == nil || cfg.Local == nil || cfg.Operator == nil || cfg.Registry == nil {
+		return nil, errors.New("router: a part is missing")
+	}
+	cfg.Limits = cfg.Limits.complete()
+	r := &Router{
+		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registry),
+		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
+		client:  newClient(cfg.Limits),
+		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
+	}
+	r.token = PeerToken(cfg.PeerSecret)
+	r.life, r.end = context.WithCancel(context.Background())
+	r.public = r.server(r.servePublic)
+	r.peer = r.server(r.servePeer)
+	return r, nil
+}
+
+// PeerToken is what the nodes that know a secret show one another; "" without a secret.
+func PeerToken(secret []byte) string {
+	if len(secret) == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("peer of a session-manager cluster"))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func (r *Router) server(handler fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      r.guarded(handler),
+		ErrorHandler:                 r.badRequest,
+		Name:                         "session-manager",
+		ReadTimeout:                  r.cfg.Limits.Read,
+		WriteTimeout:                 r.cfg.Limits.Read,
+		IdleTimeout:                  r.cfg.Limits.Idle,
+		MaxRequestBodySize:           r.cfg.Limits.Body,
+		ReadBufferSize:               r.cfg.Limits.Header,
+		CloseOnShutdown:              true,
+		NoDefaultServerHeader:        true,
+		Logger:                       quiet{},
+		DisablePreParseMultipartForm: true,
+	}
+}
+
+// quiet drops fasthttp's own lines: they are about single connections.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// Serve serves callers until Shutdown; then it returns nil.
+func (r *Router) Serve(l net.Listener) error { return served(r.public.Serve(l)) }
+
+// ServePeer serves other nodes until Shutdown; then it returns nil.
+func (r *Router) ServePeer(l net.Listener) error { return served(r.peer.Serve(l)) }
+
+func served(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Shutdown closes the public port, lets its requests end, then the peer port: other nodes'
+// requests are served to the last. Requests that are not done when ctx ends are given up.
+func (r *Router) Shutdown(ctx context.Context) error {
+	var err error
+	r.once.Do(func() {
+		stop := context.AfterFunc(ctx, r.end)
+		defer stop()
+		err = errors.Join(r.public.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
+		r.end()
+		r.standing.close()
+		r.client.CloseIdleConnections()
+	})
+	return err
+}
+
+// guarded keeps a panic within its request.
+func (r *Router) guarded(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		begun := time.Now()
+		name := "other"
+		defer func() {
+			if p := recover(); p != nil {
+				r.metrics.panics.Inc()
+				r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "stack", string(debug.Stack()))
+				ctx.Response.Reset()
+				api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
+			}
+			if label, ok := ctx.UserValue(routeName).(string); ok {
+				name = label
+			}
+			r.metrics.served(name, ctx.Response.StatusCode(), time.Since(begun))
+		}()
+		next(ctx)
+	}
+}
+
+// badRequest answers what could not even be read as a request.
+func (r *Router) badRequest(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	status, code, message := fasthttp.StatusBadRequest, "BAD_REQUEST", "Malformed HTTP request"
+	switch {
+	case errors.As(err, &small):
+		status, code, message = fasthttp.StatusRequestHeaderFieldsTooLarge, "HEADER_TOO_LARGE", "Request header too large"
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		status, code, message = fasthttp.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "Request body too large"
+	case errors.As(err, &network) && network.Timeout():
+		status, code, message = fasthttp.StatusRequestTimeout, "REQUEST_TIMEOUT", "Request did not arrive in time"
+	}
+	ctx.Response.Header.SetConnectionClose()
+	api.Refuse(ctx, status, code, message)
+	r.metrics.served("malformed", status, 0)
+}

@@ -1,0 +1,67 @@
+package router
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// StandingPath is where another node opens a connection that stands for as long as this
+// process lives: its end is evidence that the process has ended (protocol rule 9).
+const StandingPath = "/standing"
+
+// HeaderIncarnation tells whose process answers.
+const HeaderIncarnation = "X-Session-Incarnation"
+
+// standing are the connections that other nodes hold to this one.
+type standing struct {
+	mu     sync.Mutex // guards what follows
+	conns  map[net.Conn]bool
+	closed bool
+}
+
+func (s *standing) add(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = make(map[net.Conn]bool)
+	}
+	s.conns[c] = true
+	return true
+}
+
+func (s *standing) remove(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// close ends them all: the last thing that a node does which drains.
+func (s *standing) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+// serveStanding keeps the connection until either side ends.
+func (r *Router) serveStanding(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set(HeaderIncarnation, r.cfg.Incarnation)
+	ctx.Hijack(func(c net.Conn) {
+		defer c.Close()
+		if !r.standing.add(c) {
+			return
+		}
+		defer r.standing.remove(c)
+		_ = c.SetDeadline(time.Time{})
+		_, _ = io.Copy(io.Discard, c)
+	})
+}
