@@ -19,10 +19,13 @@ type (
 	CreateFailed struct{ Cause error }
 	// CreateUnknown: the creation, or its reading back, was sent and not answered.
 	CreateUnknown struct{}
-	// Raised: the fence stands at our token.
+	// Raised: the fence stands at our token, and no former owner runs any more.
 	Raised struct{}
 	// RaiseFailed: the fence is another's (ErrFenced) or the store did not answer.
 	RaiseFailed struct{ Cause error }
+	// Rehung: the running session's key is another one now, under a new lease, and the fence
+	// stands at its Token.
+	Rehung struct{ Token Token }
 	// Release: the cliente is to be given up.
 	Release struct{ Cause error }
 	// LeaseLost: the lease that the key hung on has passed.
@@ -44,6 +47,7 @@ func (CreateFailed) event()  {}
 func (CreateUnknown) event() {}
 func (Raised) event()        {}
 func (RaiseFailed) event()   {}
+func (Rehung) event()        {}
 func (Release) event()       {}
 func (LeaseLost) event()     {}
 func (SessionEnded) event()  {}
@@ -59,7 +63,8 @@ type (
 	// ReadKey reads the key back, after Timing.Retry when Again: Created, Taken, Absent,
 	// CreateUnknown.
 	ReadKey struct{ Again bool }
-	// RaiseFence raises the fence to Token: Raised, RaiseFailed.
+	// RaiseFence raises the fence to Token and waits until no former owner can run: Raised,
+	// RaiseFailed.
 	RaiseFence struct{ Token Token }
 	// StartSession starts the session under Token: SessionEnded, when it has ended.
 	StartSession struct{ Token Token }

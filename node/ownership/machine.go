@@ -26,13 +26,16 @@ func (p Phase) String() string {
 //	Creating  --Created--> Raising;  --Taken, CreateFailed--> Free;  --CreateUnknown--> Reading
 //	Reading   --Created--> Raising;  --Taken, Absent--> Free;        --CreateUnknown--> Reading
 //	Raising   --Raised--> Running;   --RaiseFailed--> Deleting
-//	Running   --Release--> Ending;   --SessionEnded--> Deleting
-//	Ending    --SessionEnded--> Deleting
+//	Running   --Release--> Ending;   --SessionEnded--> Deleting; --Rehung--> Running
+//	Ending    --SessionEnded--> Deleting; --Rehung--> Ending
 //	Deleting  --Deleted--> Free;     --DeleteUnknown--> Deleting
 //
 // A Release before Running is remembered and carried out when the call under way has come
 // back. LeaseLost is remembered likewise: what hung on the lease is gone, so every
 // phase ends in Free without a delete, but Running and Ending only after their session ended.
+//
+// Rehung moves a running ownership to another key (rule 5): the session was kept on the
+// store's word while its lease ended at etcd, and has a key under a new one now.
 //
 // Invariants:
 //   - a session is started only in Running, after the key was created under the lease that
@@ -100,8 +103,8 @@ func (m *Machine) Step(e Event) []Effect {
 			if m.leaving != nil {
 				return m.delete()
 			}
-			// Rule 3(c), the hold-back for a former owner that rides on the store's
-			// word, belongs here, between the raise and the start.
+			// Raised comes when rule 3(c), the hold-back for a former owner that may
+			// still run, has been obeyed.
 			m.phase = Running
 			return []Effect{StartSession{Token: m.token}}
 		case RaiseFailed:
@@ -111,11 +114,14 @@ func (m *Machine) Step(e Event) []Effect {
 			return m.delete()
 		}
 	case Running, Ending:
-		if e, ok := e.(SessionEnded); ok {
+		switch e := e.(type) {
+		case SessionEnded:
 			if m.leaving == nil {
 				m.leaving = e.Cause
 			}
 			return m.delete()
+		case Rehung:
+			m.token, m.lost = e.Token, false
 		}
 	case Deleting:
 		switch e.(type) {

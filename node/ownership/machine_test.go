@@ -62,6 +62,8 @@ func parseEvent(t *testing.T, d *datadriven.TestData) Event {
 		return Raised{}
 	case "raise-failed":
 		return RaiseFailed{Cause: cause()}
+	case "rehung":
+		return Rehung{Token: Token{Generation: 1, Revision: number("revision")}}
 	case "release":
 		return Release{Cause: cause()}
 	case "lease-lost":
@@ -99,7 +101,7 @@ func describe(e Effect) string {
 // The markers that seal Event and Effect to this package's types.
 func TestSealed(t *testing.T) {
 	for _, e := range []Event{Acquire{}, Created{}, Taken{}, Absent{}, CreateFailed{}, CreateUnknown{}, Raised{},
-		RaiseFailed{}, Release{}, LeaseLost{}, SessionEnded{}, Deleted{}, DeleteUnknown{}} {
+		RaiseFailed{}, Rehung{}, Release{}, LeaseLost{}, SessionEnded{}, Deleted{}, DeleteUnknown{}} {
 		e.event()
 		var m Machine
 		_, acquires := e.(Acquire)

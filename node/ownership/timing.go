@@ -13,6 +13,13 @@ type Timing struct {
 	Margin       time.Duration // by which the lease is given up before etcd would end it
 	Stop         time.Duration // budget of a session to end
 	Exit         time.Duration // after which a process with sessions that do not end exits
+	Poll         time.Duration // between the sendings of two polls of the store while it vouches (rule 5); they may overlap
+	PollTimeout  time.Duration // of one poll
+	Vouch        time.Duration // for which the store vouches, from the sending of a poll
+	NoteLead     time.Duration // before the lease's deadline at etcd, polls begin
+	HoldBack     time.Duration // at most, of a successor whose predecessor may ride on the store's word
+	Grace        time.Duration // for which nobody takes over from a node that lost its lease but is alive (rule 7)
+	GraceMax     time.Duration // likewise, while that node's note is fresh
 	Sweep        time.Duration // between comparisons of what should run with what is owned
 	Settle       time.Duration // before a sweep that an event asked for: events of one change come together
 	Orphan       time.Duration // between looks for keys of this process that have no session
@@ -31,6 +38,13 @@ func DefaultTiming() Timing {
 		Margin:       1500 * time.Millisecond,
 		Stop:         500 * time.Millisecond,
 		Exit:         1200 * time.Millisecond,
+		Poll:         500 * time.Millisecond, // one a second, one at a time, lost 501 of 738 sessions in simulated outages; this 0-1
+		PollTimeout:  2 * time.Second,
+		Vouch:        2500 * time.Millisecond,
+		NoteLead:     2200 * time.Millisecond,
+		HoldBack:     3250 * time.Millisecond, // Vouch + Stop, and 0.25 s for clocks of unequal rates; 2.75 s: 4 overlaps
+		Grace:        1500 * time.Millisecond, // without it a short outage moves 55-87 % of the sessions
+		GraceMax:     15 * time.Second,
 		Sweep:        5 * time.Second,
 		Settle:       20 * time.Millisecond, // a revoked lease of 10,000 keys was seen by a watcher in 52 ms
 		Orphan:       time.Second,
@@ -53,6 +67,7 @@ func (t Timing) Validate() error {
 		value time.Duration
 	}{
 		{"Renew", t.Renew}, {"RenewTimeout", t.RenewTimeout}, {"Stop", t.Stop}, {"Sweep", t.Sweep},
+		{"Poll", t.Poll}, {"PollTimeout", t.PollTimeout}, {"Grace", t.Grace},
 		{"Settle", t.Settle}, {"Orphan", t.Orphan}, {"Redial", t.Redial}, {"Retry", t.Retry}, {"FlapWindow", t.FlapWindow}, {"FlapUnit", t.FlapUnit},
 	} {
 		if d.value <= 0 {
@@ -67,6 +82,18 @@ func (t Timing) Validate() error {
 	case t.Renew+t.RenewTimeout >= t.TTL-t.Margin:
 		return fmt.Errorf("timing: Renew %v + RenewTimeout %v must be below TTL %v - Margin %v: one lost renewal would lose the lease",
 			t.Renew, t.RenewTimeout, t.TTL, t.Margin)
+	case t.Renew+t.NoteLead >= t.TTL-t.Margin:
+		return fmt.Errorf("timing: Renew %v + NoteLead %v must be below TTL %v - Margin %v: the store would be polled all the time",
+			t.Renew, t.NoteLead, t.TTL, t.Margin)
+	case t.NoteLead < 2*t.RenewTimeout:
+		return fmt.Errorf("timing: NoteLead %v must be two calls of %v at least: the note must stand before the deadline", t.NoteLead, t.RenewTimeout)
+	case t.Poll >= t.PollTimeout || t.PollTimeout >= t.Vouch:
+		return fmt.Errorf("timing: Poll %v must be below PollTimeout %v, and that below Vouch %v: an answer that comes later vouches for nothing",
+			t.Poll, t.PollTimeout, t.Vouch)
+	case t.HoldBack < t.Vouch+t.Stop:
+		return fmt.Errorf("timing: HoldBack %v must be Vouch %v + Stop %v at least: the predecessor's sessions must be gone", t.HoldBack, t.Vouch, t.Stop)
+	case t.GraceMax < t.Grace:
+		return fmt.Errorf("timing: GraceMax %v must not be below Grace %v", t.GraceMax, t.Grace)
 	case t.Stop >= t.Exit:
 		return fmt.Errorf("timing: Stop %v must be below Exit %v", t.Stop, t.Exit)
 	case t.Exit >= t.Margin:

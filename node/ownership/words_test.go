@@ -72,6 +72,90 @@ func TestLeaseCountsFromTheSending(t *testing.T) {
 	}
 }
 
+// Rule 5: the store's word counts from the sending of the poll, and bridges the time in which
+// etcd does not answer, or has ended the lease.
+func TestLeaseRidesOnTheStoresWord(t *testing.T) {
+	const vouch = 2500 * time.Millisecond
+	fresh := func() *Lease { return NewLease(7, at(0), 5*time.Second, 1500*time.Millisecond) }
+
+	l := fresh()
+	if l.Riding(at(3000)) || !l.Vouched(at(3000), at(3100), vouch) || l.Riding(at(3200)) {
+		t.Error("rides while etcd vouches")
+	}
+	if !l.Deadline().Equal(at(5500)) || !l.RenewBy().Equal(at(3500)) {
+		t.Errorf("deadline %v, at etcd %v", l.Deadline(), l.RenewBy())
+	}
+	if !l.Riding(at(3500)) || l.Passed(at(5499)) {
+		t.Error("does not ride past etcd's deadline")
+	}
+	if !l.Renewed(at(5000), at(5400), 5*time.Second) || l.Riding(at(5600)) {
+		t.Error("a renewal does not end the ride")
+	}
+	if !l.Passed(at(8500)) || l.Vouched(at(8400), at(8600), vouch) || !l.Passed(at(8600)) {
+		t.Error("a late poll revived a passed lease")
+	}
+
+	l = fresh() // etcd says that it is gone
+	if !l.Vouched(at(1000), at(1100), vouch) {
+		t.Fatal("refused")
+	}
+	l.Lapse()
+	if !l.Lapsed() || !l.Riding(at(1200)) || !l.Deadline().Equal(at(3500)) {
+		t.Errorf("after the lapse: deadline %v", l.Deadline())
+	}
+	l.Renewed(at(1100), at(1200), 5*time.Second) // an answer that was under way
+	if !l.Passed(at(3500)) {
+		t.Error("a renewal revived a lease that etcd has ended")
+	}
+
+	l = fresh()
+	l.Lapse()
+	if !l.Passed(at(1)) || l.Riding(at(1)) {
+		t.Error("a lease that etcd has ended counts without the store's word")
+	}
+	if l = fresh(); !l.Vouched(at(0), at(1), 10*time.Second) || l.Vouched(at(-1000), at(2), vouch) && !l.Deadline().Equal(at(10000)) {
+		t.Error("an earlier poll set the deadline back")
+	}
+}
+
+func TestHoldSwap(t *testing.T) {
+	old := NewLease(1, at(0), 5*time.Second, 1500*time.Millisecond)
+	h := NewHold(context.Background(), 51, Token{1, 9}, old)
+	lost := errors.New("lost")
+	next := NewLease(2, at(3000), 5*time.Second, 1500*time.Millisecond)
+	if err := h.Swap(Token{1, 12}, next, func(Token) error { return lost }); !errors.Is(err, lost) || h.Token() != (Token{1, 9}) {
+		t.Errorf("%v, token %v", err, h.Token())
+	}
+
+	token, release := h.Steady()
+	swapped := make(chan error)
+	go func() {
+		swapped <- h.Swap(Token{1, 12}, next, func(from Token) error {
+			if from != token {
+				t.Errorf("swaps from %v", from)
+			}
+			return nil
+		})
+	}()
+	select {
+	case <-swapped:
+		t.Error("swapped while a write was under way")
+	case <-time.After(10 * time.Millisecond):
+	}
+	release()
+	if err := <-swapped; err != nil {
+		t.Fatal(err)
+	}
+	if token, release := h.Steady(); token != (Token{1, 12}) {
+		t.Errorf("token %v", token)
+	} else {
+		release()
+	}
+	if err := h.Check(at(4000)); err != nil { // the old lease passed at 3.5 s
+		t.Errorf("hangs on the old lease: %v", err)
+	}
+}
+
 func TestLeaseEnd(t *testing.T) {
 	l := NewLease(7, at(0), 5*time.Second, time.Second)
 	l.End()
@@ -126,6 +210,12 @@ func TestTimingValidate(t *testing.T) {
 		"TTL not in seconds":         func(t *Timing) { t.TTL += time.Millisecond },
 		"renewals overlap":           func(t *Timing) { t.RenewTimeout = t.Renew },
 		"one lost renewal is enough": func(t *Timing) { t.TTL = 3 * time.Second },
+		"polled all the time":        func(t *Timing) { t.NoteLead = 2500 * time.Millisecond },
+		"no time for a note":         func(t *Timing) { t.NoteLead = t.RenewTimeout },
+		"polls outlive their word":   func(t *Timing) { t.PollTimeout = t.Vouch },
+		"polls do not overlap":       func(t *Timing) { t.Poll = t.PollTimeout },
+		"successor too early":        func(t *Timing) { t.HoldBack = t.Vouch },
+		"grace without end":          func(t *Timing) { t.GraceMax = t.Grace / 2 },
 		"exit before stop":           func(t *Timing) { t.Exit = t.Stop },
 		"sessions outlive the lease": func(t *Timing) { t.Margin = t.Exit },
 	} {

@@ -35,21 +35,22 @@ func (s *Store) readFence(ctx context.Context, c ownership.Cliente, lock string)
 	return f, err == nil, s.wrap(err)
 }
 
-// Raise brings the cliente's fence to token, where it is smaller, and returns what it was
-// (protocol rule 3b). From its return on nothing under a smaller token is committed. Raising
-// to a token that this process has raised to before is no error. ownership.ErrFenced: the
-// fence is not smaller, so the token is stale.
+// Raise brings the cliente's fence to token, where it is smaller, and returns the fence of the
+// last owner that may have run (protocol rule 3b). From its return on nothing under a smaller
+// token is committed; whether that owner still runs is Settle's question. Raising to a token
+// that this process has raised to before is no error. ownership.ErrFenced: the fence is not
+// smaller, so the token is stale.
 func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
-	former, _, err = s.Fence(ctx, c)
+	standing, _, err := s.Fence(ctx, c)
 	if err != nil {
 		return Fence{}, err
 	}
 	for {
-		before, err := s.raise(ctx, c, token)
+		former, err := s.raise(ctx, c, token)
 		if err == nil {
-			return before, nil
+			return former, nil
 		}
-		if !s.dialect.unblock(ctx, s, former.Process, err) {
+		if !s.dialect.unblock(ctx, s, standing.Process, err) {
 			return Fence{}, s.wrap(err)
 		}
 	}
@@ -65,32 +66,45 @@ func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.
 			int64(c), micros(time.Now())); err != nil {
 			return err
 		}
-		var ok bool
-		var err error
-		if former, ok, err = s.readFence(ctx, c, lock); err != nil {
+		// A row that locks: there is one from now on, whoever else raises for the first time.
+		if _, err := s.db.Exec(ctx, `INSERT INTO fences (cliente, generation, revision, node, incarnation) VALUES ($1, 0, 0, '', '')
+			ON CONFLICT (cliente) DO NOTHING`, int64(c)); err != nil {
 			return err
 		}
-		if ok && !former.Token.Less(token) {
-			if former.Token == token && former.Process == s.process {
-				return nil
-			}
-			return fmt.Errorf("cliente %s: token %s against %s: %w", c, token, former.Token, ownership.ErrFenced)
-		}
-		result, err := s.db.Exec(ctx, `INSERT INTO fences (cliente, generation, revision, node, incarnation) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (cliente) DO UPDATE SET generation = excluded.generation, revision = excluded.revision,
-				node = excluded.node, incarnation = excluded.incarnation
-			WHERE fences.generation < excluded.generation
-				OR fences.generation = excluded.generation AND fences.revision < excluded.revision`,
-			int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation)
+		standing, _, err := s.readFence(ctx, c, lock)
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(fmt.Errorf("cliente %s: token %s: %w", c, token, ownership.ErrFenced), err)
+		if former, err = s.lastSettled(ctx, c, standing); err != nil {
+			return err
 		}
-		return nil
+		if !standing.Token.Less(token) {
+			if standing.Token == token && standing.Process == s.process {
+				return nil
+			}
+			return fmt.Errorf("cliente %s: token %s against %s: %w", c, token, standing.Token, ownership.ErrFenced)
+		}
+		_, err = s.db.Exec(ctx, `UPDATE fences SET generation = $2, revision = $3, node = $4, incarnation = $5, settled = false,
+				former_generation = $6, former_revision = $7, former_node = $8, former_incarnation = $9
+			WHERE cliente = $1`,
+			int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation,
+			former.Token.Generation, former.Token.Revision, former.Process.Node, former.Process.Incarnation)
+		return err
 	})
 	return former, err
+}
+
+// lastSettled is the last owner that may have run: the standing one where it was settled,
+// else the one before it. The row is locked.
+func (s *Store) lastSettled(ctx context.Context, c ownership.Cliente, standing Fence) (Fence, error) {
+	var settled bool
+	var f Fence
+	err := s.db.QueryRow(ctx, "SELECT settled, former_generation, former_revision, former_node, former_incarnation FROM fences WHERE cliente = $1", int64(c)).
+		Scan(&settled, &f.Token.Generation, &f.Token.Revision, &f.Process.Node, &f.Process.Incarnation)
+	if err == nil && settled {
+		return standing, nil
+	}
+	return f, err
 }
 
 // guard lets writes of one ownership through, and no others.
@@ -161,6 +175,15 @@ func (g *guard) fail(err error) error {
 // inTxn marks a ctx whose transaction keeps this guard's fence as it is.
 type inTxn struct{ guard *guard }
 
+// steady is the token that a write carries, which stays the store's until release is called. A
+// transaction keeps it for all that runs within.
+func (g *guard) steady(ctx context.Context) (t ownership.Token, release func()) {
+	if ctx.Value(inTxn{g}) != nil {
+		return g.hold.Token(), func() {}
+	}
+	return g.hold.Steady()
+}
+
 // txn runs fn in a transaction that commits only where the fence holds our token. Within
 // another txn of this ownership it only runs fn: the fence stands until that one ends.
 func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) error {
@@ -172,10 +195,11 @@ func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) err
 	}
 	g.begin()
 	defer g.done()
+	token, release := g.steady(ctx)
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
 	defer cancel()
 	return g.fail(g.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-		token := g.hold.Token()
 		var one int
 		err := g.store.db.QueryRow(ctx, "SELECT 1 FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+g.store.dialect.share(),
 			int64(g.hold.Cliente()), token.Generation, token.Revision).Scan(&one)
@@ -196,11 +220,13 @@ func (g *guard) read(ctx context.Context, fn func(ctx context.Context) error) er
 
 // stands returns nil where the fence holds our token. Tokens only grow, so it held it before.
 func (g *guard) stands(ctx context.Context) error {
+	token, release := g.steady(ctx)
+	defer release()
 	f, _, err := g.store.Fence(ctx, g.hold.Cliente())
 	if err != nil {
 		return g.fail(err)
 	}
-	if f.Token != g.hold.Token() {
+	if f.Token != token {
 		return g.fenced()
 	}
 	return nil
@@ -215,9 +241,10 @@ func (g *guard) exec(ctx context.Context, statement string, args ...any) (int64,
 	}
 	g.begin()
 	defer g.done()
+	token, release := g.steady(ctx)
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
 	defer cancel()
-	token := g.hold.Token()
 	d := g.store.dialect
 	result, err := g.store.db.Exec(ctx, "WITH f AS "+d.materialized()+
 		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,

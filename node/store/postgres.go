@@ -20,6 +20,8 @@ import (
 
 const (
 	defaultConns = 16
+	// pollConns are as many as polls may overlap: ownership.Timing's PollTimeout over Poll.
+	pollConns = 4
 	// deadPeer is when a connection or a transaction whose other end is silent is given up
 	// (rule 11): a paused process must not keep a fence locked against its successor.
 	deadPeer = 1500 * time.Millisecond
@@ -32,10 +34,21 @@ const (
 type postgresDialect struct{}
 
 func openPostgres(cfg Config) (*sql.DB, dialect, error) {
+	conns := cfg.MaxConns
+	if conns == 0 {
+		conns = defaultConns
+	}
+	db, err := connectPostgres(cfg, max(conns, 2)) // one holds the migrations' lock while others migrate
+	return db, postgresDialect{}, err
+}
+
+func (postgresDialect) reserve(cfg Config) (*sql.DB, error) { return connectPostgres(cfg, pollConns) }
+
+func connectPostgres(cfg Config, conns int) (*sql.DB, error) {
 	c, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
 		// pgx's error may quote the URL with its password.
-		return nil, nil, errors.New("the URL cannot be read: want postgres://USER@HOST:PORT/DATABASE")
+		return nil, errors.New("the URL cannot be read: want postgres://USER@HOST:PORT/DATABASE")
 	}
 	c.RuntimeParams["application_name"] = applicationName(cfg.Process)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
@@ -44,14 +57,9 @@ func openPostgres(cfg Config) (*sql.DB, dialect, error) {
 	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 5 * time.Second, Control: userTimeout}
 	c.DialFunc = dialer.DialContext
 	db := stdlib.OpenDB(*c)
-	conns := cfg.MaxConns
-	if conns == 0 {
-		conns = defaultConns
-	}
-	conns = max(conns, 2) // one holds the migrations' lock while others migrate
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	return db, postgresDialect{}, nil
+	return db, nil
 }
 
 // userTimeout makes the kernel give up a connection whose sent bytes are not acknowledged.
@@ -86,6 +94,10 @@ func (postgresDialect) blob(n int) string    { return fmt.Sprintf("$%d::bytea", 
 func (postgresDialect) text(n int) string    { return fmt.Sprintf("$%d::text", n) }
 func (postgresDialect) bigint(n int) string  { return fmt.Sprintf("$%d::bigint", n) }
 func (postgresDialect) boolean(n int) string { return fmt.Sprintf("$%d::boolean", n) }
+
+func (postgresDialect) now() string {
+	return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+}
 
 func (postgresDialect) lock(ctx context.Context, db *sql.DB, fn func() error) error {
 	conn, err := db.Conn(ctx)

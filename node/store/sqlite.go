@@ -42,6 +42,13 @@ func openSQLite(cfg Config) (*sql.DB, dialect, error) {
 	if err := f.Close(); err != nil {
 		return nil, nil, err
 	}
+	db, err := connectSQLite(file)
+	return db, sqliteDialect{file: file}, err
+}
+
+func (d sqliteDialect) reserve(Config) (*sql.DB, error) { return connectSQLite(d.file) }
+
+func connectSQLite(file string) (*sql.DB, error) {
 	settings := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(5000)",
 		"journal_mode(WAL)",
@@ -50,10 +57,10 @@ func openSQLite(cfg Config) (*sql.DB, dialect, error) {
 	}}
 	db, err := sql.Open("sqlite", "file:"+url.PathEscape(file)+"?"+settings.Encode())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return db, sqliteDialect{file: file}, nil
+	return db, nil
 }
 
 func (sqliteDialect) kind() string         { return "sqlite" }
@@ -63,6 +70,8 @@ func (sqliteDialect) blob(n int) string    { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) text(n int) string    { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) bigint(n int) string  { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) boolean(n int) string { return fmt.Sprintf("$%d", n) }
+
+func (sqliteDialect) now() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
 
 func (d sqliteDialect) lock(ctx context.Context, _ *sql.DB, fn func() error) error {
 	f, err := os.OpenFile(d.file+".migrate", os.O_CREATE|os.O_RDWR, 0o600)

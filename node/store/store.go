@@ -41,6 +41,7 @@ type Config struct {
 // Store is the shared database. It is safe for concurrent use.
 type Store struct {
 	db      *dbutil.Database
+	riding  *sql.DB // connections reserved for polls
 	dialect dialect
 	process ownership.Process
 	log     *slog.Logger
@@ -68,6 +69,10 @@ type dialect interface {
 	text(n int) string
 	bigint(n int) string
 	boolean(n int) string
+	// now is the database's clock, in microseconds since 1970.
+	now() string
+	// reserve opens connections that nothing but polls uses.
+	reserve(cfg Config) (*sql.DB, error)
 	// raise is called in Raise's transaction, before the fence is locked.
 	raise(ctx context.Context, db *dbutil.Database) error
 	// unblock ends the connections of a former owner that keep the fence locked, where err
@@ -101,8 +106,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		_ = raw.Close()
 		return nil, fmt.Errorf("store %s: %w", s.address, err)
 	}
-	if err := s.migrate(ctx, raw); err != nil {
+	if s.riding, err = s.dialect.reserve(cfg); err != nil {
 		_ = raw.Close()
+		return nil, fmt.Errorf("store %s: %w", s.address, err)
+	}
+	err = s.migrate(ctx, raw)
+	if err == nil {
+		err = s.riding.PingContext(ctx) // now, rather than when no connection may be left
+	}
+	if err == nil {
+		err = s.forgetNotes(ctx)
+	}
+	if err != nil {
+		_ = s.Close()
 		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, err)
 	}
 	s.dialect.prepare(ctx, s)
@@ -110,7 +126,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // Close ends the connections.
-func (s *Store) Close() error { return s.db.RawDB.Close() }
+func (s *Store) Close() error { return errors.Join(s.riding.Close(), s.db.RawDB.Close()) }
 
 // Kind is "postgres" or "sqlite".
 func (s *Store) Kind() string { return s.dialect.kind() }

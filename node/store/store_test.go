@@ -74,7 +74,13 @@ func TestRaise(t *testing.T) {
 				t.Errorf("%s raises to %s: %v, want %v", step.store.process.Node, step.token, err, step.err)
 			}
 		}
-		former, err := b.Raise(ctx, 5, token(2, 2))
+		if ok, err := a.Settle(ctx, 5, token(2, 1), false, time.Hour); !ok || err != nil {
+			t.Errorf("settle: %v, %v", ok, err)
+		}
+		if _, err := b.Raise(ctx, 5, token(2, 2)); err != nil { // and never ran
+			t.Error(err)
+		}
+		former, err := a.Raise(ctx, 5, token(2, 3))
 		if want := (Fence{Token: token(2, 1), Process: a.process}); err != nil || former != want {
 			t.Errorf("the former fence is %+v (%v), want %+v", former, err, want)
 		}
