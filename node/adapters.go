@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
@@ -104,53 +103,6 @@ func sessionError(err error) error {
 		}
 	}
 	return err
-}
-
-// raises is the store's fences with the hold-back of rule 3c: after the raise, and before
-// anything is read under it.
-type raises struct {
-	store   *store.Store
-	accused func(ctx context.Context, incarnation string) (bool, error)
-	witness interface {
-		SawEnd(incarnation string) bool
-		Changed() <-chan struct{}
-	}
-	wasMine func(incarnation string) bool // a past life of this node, which has ended
-	process ownership.Process
-	timing  ownership.Timing
-}
-
-func (r raises) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
-	former, err := r.store.Raise(ctx, c, t)
-	if err != nil {
-		return err
-	}
-	if former.Process == (ownership.Process{}) || former.Process == r.process ||
-		r.wasMine(former.Process.Incarnation) || r.witness.SawEnd(former.Process.Incarnation) {
-		return nil
-	}
-	asking, cancel := context.WithTimeout(ctx, r.timing.RenewTimeout)
-	accused, err := r.accused(asking, former.Process.Incarnation)
-	cancel()
-	if err == nil && !accused {
-		return nil
-	}
-	// Its lease did not run out: it was ended. Where etcd does not say, that is assumed.
-	timer := time.NewTimer(r.timing.AccusedHoldBack())
-	defer timer.Stop()
-	for {
-		changed := r.witness.Changed()
-		if r.witness.SawEnd(former.Process.Incarnation) {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // ownerKeys is etcd's ownership keys as the keeper's authority.

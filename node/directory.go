@@ -17,6 +17,7 @@ type directory struct {
 	keeper    *keeper
 	placement *placement
 	records   records
+	grace     *grace
 	changed   *signal
 }
 
@@ -43,6 +44,10 @@ func (d *directory) Locate(c ownership.Cliente) router.Location {
 	}
 	if d.keeper.Kept(c) {
 		at.Owner, at.Mine = d.node, true // on its way in or out: whoever waits here learns which
+		return at
+	}
+	if last, bound := d.grace.Binds(c); bound {
+		at.Owner, at.Address = last.Name, last.Address // it serves as long as the store vouches for it
 	}
 	return at
 }

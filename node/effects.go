@@ -120,9 +120,24 @@ func (k *keeper) start(en *entry, token ownership.Token) {
 	}
 	k.work.Go(func() {
 		<-s.Done()
+		k.yielded(hold)
 		hold.End(ownership.ErrReleased)
 		k.answer(en, ownership.SessionEnded{Cause: s.Err()})
 	})
+}
+
+// yielded tells the store of a session that ended because the cliente is another's: that one may
+// be waiting for just this. Where the store does not hear it, it waits for HoldBack.
+func (k *keeper) yielded(hold *ownership.Hold) {
+	cause := context.Cause(hold.Context())
+	if !errors.Is(cause, ownership.ErrFenced) && !errors.Is(cause, ownership.ErrNotOwner) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(k.ctx, k.timing.RenewTimeout)
+	defer cancel()
+	if err := k.fences.Stopped(ctx, hold.Cliente(), hold.Token()); err != nil {
+		k.log.Warn("the store was not told that a session has ended", "cliente", hold.Cliente(), "err", err)
+	}
 }
 
 func (k *keeper) stop(en *entry, cause error) {

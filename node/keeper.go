@@ -20,10 +20,15 @@ type authority interface {
 	DeleteOwner(ctx context.Context, c ownership.Cliente, revision int64) error
 }
 
-// fences is what enforces it: the store. Raise's error is ownership.ErrFenced where the fence
-// is not smaller than the token.
+// fences is what enforces it: the store.
 type fences interface {
+	// Raise returns when the fence stands at the token and no former owner can run any more.
+	// ownership.ErrFenced: the fence is not smaller than the token.
 	Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error
+	// Swap brings the fence of a running session from its old token to its new one.
+	Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error
+	// Stopped says that the session under the token has ended, to a successor that waits for it.
+	Stopped(ctx context.Context, c ownership.Cliente, t ownership.Token) error
 }
 
 // starter starts sessions.
@@ -65,7 +70,7 @@ type keeper struct {
 type entry struct {
 	cliente ownership.Cliente
 	machine ownership.Machine
-	lease   *ownership.Lease // that the key hangs on; nil: waits in the queue
+	lease   *ownership.Lease // that the key hangs on, or hung before etcd ended it; nil: waits in the queue
 	hold    *ownership.Hold  // from Running on
 	session running          // from Running on
 	used    time.Time        // by the last request
@@ -158,12 +163,17 @@ func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error)
 	}
 	if en.lease == nil {
 		k.queue.Push(c, p, rand.Uint64())
-		select {
-		case k.wake <- struct{}{}:
-		default:
-		}
+		k.wakeUp()
 	}
 	return en, nil
+}
+
+// wakeUp makes Run look at the queue.
+func (k *keeper) wakeUp() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run starts what is queued, at the queue's pace, until ctx ends.
@@ -192,7 +202,7 @@ func (k *keeper) Run(ctx context.Context) {
 // nobody waits, negative: not at all.
 func (k *keeper) startNext() time.Duration {
 	k.mu.Lock()
-	if k.lease == nil {
+	if k.lease == nil || k.lease.Lapsed() {
 		k.mu.Unlock()
 		return 0
 	}

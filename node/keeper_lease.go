@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"session-manager/node/ownership"
 )
 
@@ -10,6 +12,7 @@ func (k *keeper) LeaseGranted(l *ownership.Lease, generation int64) {
 	defer k.mu.Unlock()
 	k.lease, k.generation = l, generation
 	k.changed.Raise()
+	k.wakeUp() // who waited in the queue while etcd had ended the lease
 }
 
 // Refuse stops (err) or resumes (nil) the taking of clientes. What waits in the queue is told.
@@ -41,8 +44,8 @@ func (k *keeper) LeaseLost(l *ownership.Lease) []<-chan struct{} {
 	k.mu.Lock()
 	if k.lease == l {
 		k.lease = nil
+		k.flush(ownership.ErrNotOwner)
 	}
-	k.flush(ownership.ErrNotOwner)
 	for _, en := range k.entries {
 		if en.lease != l {
 			continue
@@ -84,11 +87,12 @@ func (k *keeper) Release(c ownership.Cliente, cause error) <-chan struct{} {
 }
 
 // KeyGone takes note that the key created at revision does not stand any more though nobody
-// here deleted it: an operator did, or etcd ended the lease. Whoever owns now, it is not us.
+// here deleted it: an operator did, or etcd ended the lease. Whoever owns now, it is not us;
+// unless the store vouches for us, which has the last word then (rule 5).
 func (k *keeper) KeyGone(c ownership.Cliente, revision int64) {
 	k.mu.Lock()
 	en, ok := k.entries[c]
-	if !ok || en.machine.Phase() != ownership.Running || en.machine.Token().Revision != revision {
+	if !ok || en.machine.Phase() != ownership.Running || en.machine.Token().Revision != revision || en.lease.Riding(time.Now()) {
 		k.mu.Unlock()
 		return
 	}

@@ -75,9 +75,39 @@ func (f *fakeEtcd) stands(c ownership.Cliente) bool {
 	return ok
 }
 
-type fakeFences struct{ err error }
+// fakeFences enforces in memory.
+type fakeFences struct {
+	err     error // of Raise
+	mu      sync.Mutex
+	swapErr error                                 // of Swap; guarded by mu, as what follows
+	tokens  map[ownership.Cliente]ownership.Token // as last swapped
+	stopped map[ownership.Cliente]ownership.Token
+}
 
 func (f *fakeFences) Raise(context.Context, ownership.Cliente, ownership.Token) error { return f.err }
+
+func (f *fakeFences) Swap(_ context.Context, c ownership.Cliente, _, t ownership.Token) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.swapErr != nil {
+		return f.swapErr
+	}
+	if f.tokens == nil {
+		f.tokens = make(map[ownership.Cliente]ownership.Token)
+	}
+	f.tokens[c] = t
+	return nil
+}
+
+func (f *fakeFences) Stopped(_ context.Context, c ownership.Cliente, t ownership.Token) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped == nil {
+		f.stopped = make(map[ownership.Cliente]ownership.Token)
+	}
+	f.stopped[c] = t
+	return nil
+}
 
 // fakeSessions starts sessions that end when they are stopped, or never.
 type fakeSessions struct {

@@ -30,10 +30,13 @@ type leases interface {
 }
 
 // leaser keeps the one lease of this node: asks for it, renews it, ends everything that hangs
-// on it when its deadline passes, and only then asks for the next (rules 2 and 6).
+// on it when its deadline passes, and only then asks for the next (rules 2 and 6). Where the
+// store vouches for the sessions after etcd has ended the lease, they move to the next one
+// (rule 5).
 type leaser struct {
 	timing  ownership.Timing
 	etcd    leases
+	store   voucher
 	keeper  *keeper
 	settle  func(ctx context.Context) (ownership.Identity, error) // rule 1, before each lease
 	wasMine func(incarnation string) bool                         // rule 14
@@ -47,21 +50,26 @@ type leaser struct {
 	member   etcd.Member
 	draining bool
 
-	held atomic.Pointer[ownership.Lease]
+	held  atomic.Pointer[ownership.Lease]
+	rides sync.WaitGroup // polls of the store, and moves to a next lease
 }
 
 // Run goes from lease to lease until ctx ends. The last lease is left as it is; see End.
 func (l *leaser) Run(ctx context.Context) {
+	defer l.rides.Wait()
 	for ctx.Err() == nil {
 		lease, ok := l.obtain(ctx)
-		if !ok {
-			return
+		for ok {
+			l.keep(ctx, lease)
+			if ctx.Err() != nil {
+				return
+			}
+			if lease.Passed(time.Now()) {
+				l.lost(lease)
+				break
+			}
+			lease, ok = l.succeed(ctx, lease)
 		}
-		l.keep(ctx, lease)
-		if ctx.Err() != nil {
-			return
-		}
-		l.lost(lease)
 	}
 }
 
@@ -70,11 +78,7 @@ func (l *leaser) obtain(ctx context.Context) (*ownership.Lease, bool) {
 	for {
 		lease, generation, err := l.try(ctx)
 		if err == nil {
-			l.held.Store(lease)
-			l.keeper.LeaseGranted(lease, generation)
-			l.admit()
-			l.reason.Set(nil)
-			l.log.Info("lease granted", "lease", lease.ID(), "generation", generation)
+			l.granted(ctx, lease, generation)
 			return lease, true
 		}
 		if ctx.Err() != nil {
@@ -89,6 +93,16 @@ func (l *leaser) obtain(ctx context.Context) (*ownership.Lease, bool) {
 		case <-time.After(l.timing.Renew):
 		}
 	}
+}
+
+// granted takes up a new lease.
+func (l *leaser) granted(ctx context.Context, lease *ownership.Lease, generation int64) {
+	l.held.Store(lease)
+	l.keeper.LeaseGranted(lease, generation)
+	l.rides.Go(func() { l.ride(ctx, lease, generation) })
+	l.admit()
+	l.reason.Set(nil)
+	l.log.Info("lease granted", "lease", lease.ID(), "generation", generation)
 }
 
 func (l *leaser) try(ctx context.Context) (*ownership.Lease, int64, error) {
@@ -113,8 +127,8 @@ func (l *leaser) try(ctx context.Context) (*ownership.Lease, int64, error) {
 	return lease, id.Generation, nil
 }
 
-// keep renews the lease, one renewal at a time, until its deadline passes or etcd says that
-// it is gone. The deadline has a timer of its own: a renewal that hangs must not delay it.
+// keep renews the lease, one renewal at a time, until it passes or etcd says that it is gone.
+// The deadline has a timer of its own: a renewal that hangs must not delay it.
 func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 	type renewal struct {
 		sent    time.Time
@@ -136,7 +150,7 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 			return
 		case <-deadline.C:
 			if lease.Passed(time.Now()) {
-				l.log.Error("lease deadline passed without a renewal: all sessions of this node stop", "lease", lease.ID())
+				l.log.Error("neither etcd nor the store vouches for this node any more: all its sessions stop", "lease", lease.ID())
 				return
 			}
 			deadline.Reset(time.Until(lease.Deadline()))
@@ -152,11 +166,14 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 			next.Reset(max(0, l.timing.Renew-time.Since(r.sent)))
 			switch {
 			case errors.Is(r.err, etcd.ErrLeaseGone):
-				l.log.Error("etcd has ended the lease: all sessions of this node stop", "lease", lease.ID())
+				lease.Lapse()
+				l.log.Error("etcd has ended the lease", "lease", lease.ID(), "store_vouches", !lease.Passed(time.Now()))
 				return
 			case r.err != nil:
 				l.metrics.renewals.WithLabelValues("failed").Inc()
-				l.log.Warn("lease was not renewed", "lease", lease.ID(), "left", time.Until(lease.Deadline()).Round(time.Millisecond).String(), "err", r.err)
+				if !lease.Riding(time.Now()) { // else the ride has been told of
+					l.log.Warn("lease was not renewed", "lease", lease.ID(), "left", time.Until(lease.RenewBy()).Round(time.Millisecond).String(), "err", r.err)
+				}
 			case !lease.Renewed(r.sent, time.Now(), r.granted):
 				return
 			default:
@@ -184,6 +201,7 @@ func (l *leaser) lost(lease *ownership.Lease) {
 func (l *leaser) stop(lease *ownership.Lease) {
 	limit := time.NewTimer(l.timing.Exit)
 	defer limit.Stop()
+	claims := l.keeper.Claims(lease)
 	sessions := l.keeper.LeaseLost(lease)
 	for _, ended := range sessions {
 		select {
@@ -195,6 +213,9 @@ func (l *leaser) stop(lease *ownership.Lease) {
 		}
 	}
 	l.log.Info("nothing runs on the lease any more", "lease", lease.ID(), "stopped", len(sessions))
+	if len(claims) > 0 {
+		l.allStopped(latest(claims))
+	}
 	l.revoke(lease.ID())
 }
 
@@ -208,10 +229,17 @@ func (l *leaser) revoke(id int64) {
 	}
 }
 
-// End gives the held lease back when Run has returned, after what still hangs on it has ended.
+// End gives the held lease back when Run has returned, after what still hangs on it, or on one
+// that it followed, has ended.
 func (l *leaser) End() {
-	if lease := l.held.Swap(nil); lease != nil {
-		l.stop(lease)
+	held := l.held.Swap(nil)
+	for _, lease := range l.keeper.Leases() {
+		if lease != held {
+			l.stop(lease)
+		}
+	}
+	if held != nil {
+		l.stop(held)
 	}
 	l.keeper.Wait()
 }

@@ -120,7 +120,9 @@ func (f *fakeLeases) granted() int {
 type leaserTest struct {
 	*leaser
 	etcd     *fakeLeases
+	store    *fakeVoucher
 	keys     *fakeEtcd
+	fences   *fakeFences
 	sessions *fakeSessions
 	exited   chan int
 }
@@ -128,14 +130,14 @@ type leaserTest struct {
 func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		l := &leaserTest{etcd: newFakeLeases(), keys: &fakeEtcd{keys: make(map[ownership.Cliente]fakeKey)},
+		l := &leaserTest{etcd: newFakeLeases(), store: newFakeVoucher(), fences: &fakeFences{}, keys: &fakeEtcd{keys: make(map[ownership.Cliente]fakeKey)},
 			sessions: &fakeSessions{}, exited: make(chan int, 1)}
 		timing := ownership.DefaultTiming()
 		log := slog.New(slog.DiscardHandler)
 		m := newMetrics(prometheus.NewRegistry())
-		k := newKeeper(ctx, timing, ownership.Process{Node: "n1", Incarnation: "now"}, 0, l.keys, &fakeFences{}, l.sessions, newSignal(), m, log)
+		k := newKeeper(ctx, timing, ownership.Process{Node: "n1", Incarnation: "now"}, 0, l.keys, l.fences, l.sessions, newSignal(), m, log)
 		l.leaser = &leaser{
-			timing: timing, etcd: l.etcd, keeper: k,
+			timing: timing, etcd: l.etcd, store: l.store, keeper: k,
 			settle: func(context.Context) (ownership.Identity, error) {
 				return ownership.Identity{UUID: "u", Generation: 1}, nil
 			},

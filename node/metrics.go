@@ -15,6 +15,7 @@ type metrics struct {
 	released   *prometheus.CounterVec // by cause
 	renewals   *prometheus.CounterVec // by outcome
 	leasesLost prometheus.Counter
+	polls      *prometheus.CounterVec // by outcome
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -27,8 +28,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_lease_renewals_total", Help: "Renewals of this node's lease, by outcome."}, []string{"outcome"}),
 		leasesLost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_leases_lost_total", Help: "Leases that ended before this node gave them back."}),
+		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_store_polls_total", Help: "Polls of the store for its word while etcd's was about to end, by outcome."}, []string{"outcome"}),
 	}
-	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost)
+	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls)
 	return m
 }
 
@@ -41,6 +44,14 @@ func (m *metrics) watch(r prometheus.Registerer, k *keeper) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "session_manager_start_queue", Help: "Clientes that wait to be started here.",
 		}, func() float64 { return float64(k.queued()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "session_manager_riding", Help: "1 while only the store vouches for this node's sessions.",
+		}, func() float64 {
+			if k.Riding() {
+				return 1
+			}
+			return 0
+		}),
 	)
 }
 

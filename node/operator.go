@@ -37,7 +37,11 @@ type ownerInfo struct {
 	VouchedBy *string           `json:"vouched_by"`
 }
 
-const vouchedByEtcd = "etcd"
+// Who says that an ownership stands (protocol rule 5).
+const (
+	vouchedByEtcd  = "etcd"
+	vouchedByStore = "store"
+)
 
 // clusterInfo counts from the view of etcd and gossip; the sessions of this node itself from
 // its keeper.
@@ -59,20 +63,34 @@ func (p *parts) clusterInfo() clusterInfo {
 }
 
 func (p *parts) nodeInfo(m etcd.Member, owned int, alive bool) nodeInfo {
-	sessions := owned
+	sessions, vouchedBy := owned, vouchedByEtcd
 	if m.Incarnation == p.keeper.process.Incarnation {
-		sessions = p.keeper.running()
+		sessions, vouchedBy = p.keeper.running(), p.vouchedBy()
 	}
 	return nodeInfo{
 		Name: m.Name, State: m.State, Address: m.Public, PeerAddress: m.Address, Incarnation: m.Incarnation,
-		Alive: alive, Sessions: sessions, Owned: owned, VouchedBy: vouchedByEtcd,
+		Alive: alive, Sessions: sessions, Owned: owned, VouchedBy: vouchedBy,
 	}
+}
+
+// vouchedBy is who vouches for this node's own sessions.
+func (p *parts) vouchedBy() string {
+	if p.keeper.Riding() {
+		return vouchedByStore
+	}
+	return vouchedByEtcd
 }
 
 func (p *parts) ownerInfo(c ownership.Cliente) ownerInfo {
 	at := p.directory.Locate(c)
 	info := ownerInfo{Cliente: c, Owner: nonEmpty(at.Owner), Epoch: nonEmpty(at.Epoch), Placement: nonEmpty(at.Placement)}
-	if at.Owner != "" {
+	switch _, bound := p.grace.Binds(c); {
+	case at.Owner == "":
+	case at.Mine:
+		info.VouchedBy = nonEmpty(p.vouchedBy())
+	case bound:
+		info.VouchedBy = nonEmpty(vouchedByStore)
+	default:
 		info.VouchedBy = nonEmpty(vouchedByEtcd)
 	}
 	return info

@@ -37,6 +37,7 @@ type parts struct {
 	leaser    *leaser
 	sweeper   *sweeper
 	witness   *witness
+	grace     *grace
 	directory *directory
 
 	life    context.Context // parent of all sessions and of the watch; ends last
@@ -95,11 +96,11 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	m := newMetrics(p.registry)
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
-		ownerKeys{p.etcd}, raises{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
+		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	m.watch(p.registry, p.keeper)
 	p.placement = newPlacement(p.gossip, p.view, p.changed)
 	p.leaser = &leaser{
-		timing: o.Timing, etcd: p.etcd, keeper: p.keeper,
+		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
 		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },
 		wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
 		log: o.Log, metrics: m, reason: p.reason,
@@ -107,12 +108,15 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 			Name: o.Name, Incarnation: p.process.Incarnation, Address: peer, Gossip: p.gossip.Addr(), Public: public,
 		},
 	}
+	p.grace = &grace{
+		node: o.Name, timing: o.Timing, gossip: p.gossip, records: p.view, witness: p.witness, store: p.store, log: o.Log,
+	}
 	p.sweeper = &sweeper{
 		timing: o.Timing, node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view,
-		events: p.view.Events(), store: p.store, publish: p.leaser.Publish, log: o.Log,
+		events: p.view.Events(), store: p.store, grace: p.grace, ends: p.witness, synced: p.view.Synced, publish: p.leaser.Publish, log: o.Log,
 	}
 	p.directory = &directory{
-		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, changed: p.changed,
+		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace, changed: p.changed,
 	}
 	return nil
 }

@@ -25,10 +25,14 @@ type sweeper struct {
 	records   records
 	events    <-chan etcd.Event
 	store     wanted
-	publish   func(ctx context.Context) // this node's state, which time alone may change
+	grace     *grace
+	ends      interface{ Changed() <-chan struct{} } // of other processes, as seen by the witness
+	synced    func() bool                            // whether records are in touch with etcd
+	publish   func(ctx context.Context)              // this node's state, which time alone may change
 	log       *slog.Logger
 
 	suspects map[ownership.Cliente]int64 // keys without a session at the last look, by revision
+	keyless  map[ownership.Cliente]int64 // sessions without a key at the last look, by revision
 }
 
 // Run sweeps until ctx ends.
@@ -38,10 +42,16 @@ func (s *sweeper) Run(ctx context.Context) {
 	orphans := time.NewTicker(s.timing.Orphan)
 	defer orphans.Stop()
 	soon := false // the sweep timer is set to Settle
+	ends := s.ends.Changed()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ends: // who was waited for will not come back
+			ends = s.ends.Changed()
+			s.keeper.changed.Raise()
+			soon = true
+			sweep.Reset(s.timing.Settle)
 		case e := <-s.events:
 			if e.Kind == etcd.OwnerGone {
 				s.keeper.KeyGone(e.Cliente, e.Owner.Revision)
@@ -52,11 +62,17 @@ func (s *sweeper) Run(ctx context.Context) {
 			}
 		case <-orphans.C:
 			s.strays()
+			s.orphans()
 		case <-sweep.C:
 			soon = false
 			s.publish(ctx)
+			graced := s.grace.Look(ctx)
 			s.sweep(ctx)
-			sweep.Reset(s.timing.Sweep)
+			if graced {
+				sweep.Reset(s.timing.Poll) // who is waited for may be back, or gone for good
+			} else {
+				sweep.Reset(s.timing.Sweep)
+			}
 		}
 	}
 }
@@ -76,7 +92,10 @@ func (s *sweeper) sweep(ctx context.Context) {
 		if _, owned := s.records.Owner(c); owned {
 			continue
 		}
-		if node, ok := s.placement.Of(c); ok && node == s.node {
+		if node, ok := s.placement.Of(c); !ok || node != s.node {
+			continue
+		}
+		if _, bound := s.grace.Binds(c); !bound {
 			s.keeper.Restore(c)
 		}
 	}
@@ -104,4 +123,26 @@ func (s *sweeper) strays() {
 		}
 	}
 	s.suspects = suspects
+}
+
+// orphans ends sessions whose keys do not stand any more: the store vouched while they went, and
+// then etcd did again, for a lease that had never ended. They too are seen in two looks.
+func (s *sweeper) orphans() {
+	lease := s.keeper.Lease()
+	if lease == nil || lease.Lapsed() || lease.Riding(time.Now()) || !s.synced() {
+		s.keyless = nil
+		return
+	}
+	keyless := make(map[ownership.Cliente]int64)
+	for _, cl := range s.keeper.Claims(lease) {
+		owner, ok := s.records.Owner(cl.cliente)
+		switch {
+		case ok && owner.Lease == lease.ID() && owner.Revision == cl.token.Revision:
+		case s.keyless[cl.cliente] == cl.token.Revision:
+			s.keeper.KeyGone(cl.cliente, cl.token.Revision)
+		default:
+			keyless[cl.cliente] = cl.token.Revision
+		}
+	}
+	s.keyless = keyless
 }

@@ -158,6 +158,9 @@ func (w *witness) testify(ctx context.Context, m etcd.Member) {
 	w.mu.Unlock()
 	w.changed.Raise()
 	w.log.Warn("a node's process has ended: its connection was reset and its port refuses", "node", m.Name, "address", m.Address)
+	if now, ok := w.records.Member(m.Name); ok && now.Incarnation == m.Incarnation {
+		m = now // its lease may be another one by now
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.timing.TTL)
 	defer cancel()
 	if err := w.accuse(ctx, m, w.node); err != nil && ctx.Err() == nil {

@@ -30,6 +30,15 @@ func (f *fakeRecords) Members() []etcd.Member {
 	return f.members
 }
 
+func (f *fakeRecords) Member(name string) (etcd.Member, bool) {
+	for _, m := range f.Members() {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return etcd.Member{}, false
+}
+
 func (f *fakeRecords) Changed() <-chan struct{} { return f.changed.Wait() }
 
 // fakePeer is another node's peer port.
@@ -104,10 +113,14 @@ func TestEndOfAProcessIsSeen(t *testing.T) {
 	w, accused := watching(t, peer.listener.Addr().String())
 	<-peer.stood
 	changed := w.Changed()
+	records := w.records.(*fakeRecords)
+	records.mu.Lock()
+	records.members = []etcd.Member{{Name: "n2", Incarnation: "i2", Address: peer.listener.Addr().String(), Lease: 8}} // it has another lease by now
+	records.mu.Unlock()
 	peer.end()
 	select {
 	case m := <-accused:
-		if m.Lease != 7 || !w.SawEnd("i2") {
+		if m.Lease != 8 || !w.SawEnd("i2") {
 			t.Errorf("accused %+v, saw its end: %v", m, w.SawEnd("i2"))
 		}
 	case <-time.After(5 * time.Second):

@@ -48,7 +48,7 @@ type serveCmd struct {
 	Trusted     []string `name:"trusted-networks" help:"Networks whose callers need no API key, as CIDR, separated by commas."`
 	Insecure    bool     `help:"Allow a non-loopback --listen without API keys, and non-loopback peers without a cluster secret."`
 
-	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 4s to 60s. A node that dies is replaced after it."`
+	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 5s to 60s. A node that dies is replaced after it."`
 	DrainTimeout time.Duration `default:"25s" help:"How long SIGTERM may take to hand sessions over."`
 	StartRate    int           `default:"50" help:"Sessions started a second; 0: unlimited."`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`

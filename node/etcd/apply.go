@@ -47,6 +47,7 @@ func (v *View) apply(revision int64, changes []*clientv3.Event) {
 			}
 		}
 	}
+	v.remember(events)
 	v.revision, v.heard = max(v.revision, revision), time.Now()
 	if len(events) > 0 {
 		v.raise()

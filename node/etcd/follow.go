@@ -114,6 +114,7 @@ func (v *View) list(ctx context.Context) error {
 	}
 	v.mu.Lock()
 	events := v.difference(owners, members)
+	v.remember(events)
 	former := v.revision
 	v.owners, v.members, v.revision, v.heard = owners, members, r.Header.Revision, time.Now()
 	if len(events) > 0 {

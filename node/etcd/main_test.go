@@ -75,7 +75,7 @@ func nervous(t *testing.T, endpoint string, log *slog.Logger) *Client {
 	t.Helper()
 	timing := ownership.DefaultTiming()
 	timing.TTL, timing.Margin, timing.Exit, timing.Stop = 2*time.Second, 1200*time.Millisecond, time.Second, 500*time.Millisecond
-	timing.Renew, timing.RenewTimeout = 250*time.Millisecond, 240*time.Millisecond
+	timing.Renew, timing.RenewTimeout, timing.NoteLead = 250*time.Millisecond, 240*time.Millisecond, 500*time.Millisecond
 	c, err := Open(Config{Endpoints: []string{endpoint}, Prefix: "/test/", Timing: timing, Log: log})
 	if err != nil {
 		t.Fatal(err)

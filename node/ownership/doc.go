@@ -21,6 +21,13 @@
 // process that runs. One that was paused wakes up with a passed deadline, and its first
 // outward act (Hold.Check) stops it; what it had under way meets the fence.
 //
+// A node cannot tell an outage of etcd from its own isolation, but the store can: a Lease has a
+// second deadline, by the store's word, and has passed when both have (rule 5). Who rides on
+// that word says so in the store first; a successor raises the fence first and then looks for
+// that note. One of the two finds the other, so A holds without a lease too:
+//
+//	deadline = sending of the last good poll + Vouch,   HoldBack >= Vouch + Stop
+//
 // The store enforces B: the successor raises the fence to its own Token, which is greater
 // because create revisions grow, before it reads any credentials, and every write commits only
 // where the fence still equals the writer's token. C is the session's: see StreamReplaced there.
@@ -35,10 +42,7 @@
 // The package does no I/O and asks no clock: moments come in as arguments, calls go out as
 // Effects, and package node carries them out. Two events of one Machine are never stepped at once.
 //
-// Evidence of a dead process (rule 9), and the hold-back of a successor who has not seen the
-// end, are node's: witness.go and adapters.go there.
-//
-// Left for the protocol's rules 5 and 7 (riding on the store's word, grace): the hold-back
-// belongs between Raising and Running, a second deadline beside the Lease's, and the swap of a
-// token inside Hold.
+// What looks outward is node's: the polls of the store and the move to a next lease (ride.go
+// there), the hold-back of a successor (holdback.go), grace (grace.go), and the evidence of a
+// dead process (witness.go).
 package ownership

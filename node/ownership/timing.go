@@ -18,6 +18,7 @@ type Timing struct {
 	Vouch        time.Duration // for which the store vouches, from the sending of a poll
 	NoteLead     time.Duration // before the lease's deadline at etcd, polls begin
 	HoldBack     time.Duration // at most, of a successor whose predecessor may ride on the store's word
+	Look         time.Duration // between looks whether that predecessor has stopped
 	Grace        time.Duration // for which nobody takes over from a node that lost its lease but is alive (rule 7)
 	GraceMax     time.Duration // likewise, while that node's note is fresh
 	Sweep        time.Duration // between comparisons of what should run with what is owned
@@ -43,6 +44,7 @@ func DefaultTiming() Timing {
 		Vouch:        2500 * time.Millisecond,
 		NoteLead:     2200 * time.Millisecond,
 		HoldBack:     3250 * time.Millisecond, // Vouch + Stop, and 0.25 s for clocks of unequal rates; 2.75 s: 4 overlaps
+		Look:         100 * time.Millisecond,
 		Grace:        1500 * time.Millisecond, // without it a short outage moves 55-87 % of the sessions
 		GraceMax:     15 * time.Second,
 		Sweep:        5 * time.Second,
@@ -67,7 +69,7 @@ func (t Timing) Validate() error {
 		value time.Duration
 	}{
 		{"Renew", t.Renew}, {"RenewTimeout", t.RenewTimeout}, {"Stop", t.Stop}, {"Sweep", t.Sweep},
-		{"Poll", t.Poll}, {"PollTimeout", t.PollTimeout}, {"Grace", t.Grace},
+		{"Poll", t.Poll}, {"PollTimeout", t.PollTimeout}, {"Look", t.Look}, {"Grace", t.Grace},
 		{"Settle", t.Settle}, {"Orphan", t.Orphan}, {"Redial", t.Redial}, {"Retry", t.Retry}, {"FlapWindow", t.FlapWindow}, {"FlapUnit", t.FlapUnit},
 	} {
 		if d.value <= 0 {

@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"session-manager/node/ownership"
+	"session-manager/node/store"
+)
+
+// successions is the store's fences with the hold-back of rule 3c: after the raise, and before
+// anything is read under it, no former owner may still run. One that etcd vouched for has
+// stopped before its lease ended. That leaves two that may run without a lease:
+//   - one that rides on the store's word: it finds the raise at its next poll. The raise
+//     came first here, its note came first there, so we find its note or it finds our raise;
+//   - one whose lease was ended by an accusation (rule 9): it learns so at its next renewal.
+//
+// Whoever is seen to end, or says that it has stopped, is not waited for.
+type successions struct {
+	*store.Store
+	accused func(ctx context.Context, incarnation string) (bool, error)
+	witness interface {
+		SawEnd(incarnation string) bool
+		Changed() <-chan struct{}
+	}
+	wasMine func(incarnation string) bool // a past life of this node, which has ended
+	process ownership.Process
+	timing  ownership.Timing
+}
+
+func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
+	former, err := s.Store.Raise(ctx, c, t)
+	if err != nil {
+		return err
+	}
+	raised := time.Now()
+	notBefore := raised // an accused former owner may run until then
+	if !s.ended(former.Process) && s.wasAccused(ctx, former.Process) {
+		notBefore = raised.Add(s.timing.AccusedHoldBack())
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for {
+		changed := s.witness.Changed()
+		certain := s.ended(former.Process) || time.Since(raised) >= s.timing.HoldBack
+		if !certain && time.Now().Before(notBefore) {
+			// The store does not know of an accusation, only of an end.
+			certain, err = s.HasStopped(ctx, c)
+		}
+		if err == nil && (certain || !time.Now().Before(notBefore)) {
+			var settled bool
+			settled, err = s.Settle(ctx, c, t, certain, s.timing.Vouch+s.timing.Stop)
+			if settled {
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+		timer.Reset(s.timing.Look)
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ended says whether a process certainly runs no session of another life.
+func (s successions) ended(p ownership.Process) bool {
+	return p == (ownership.Process{}) || p == s.process || s.wasMine(p.Incarnation) || s.witness.SawEnd(p.Incarnation)
+}
+
+// wasAccused says whether a lease did not run out but was ended. Where etcd does not answer,
+// that is assumed.
+func (s successions) wasAccused(ctx context.Context, p ownership.Process) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.timing.RenewTimeout)
+	defer cancel()
+	accused, err := s.accused(ctx, p.Incarnation)
+	return accused || err != nil
+}
