@@ -97,6 +97,7 @@ func sessionError(err error) error {
 		{ownership.ErrNotOwner, api.ErrMoved},
 		{ownership.ErrReleased, api.ErrMoved},
 		{ownership.ErrDraining, api.ErrMoved},
+		{ownership.ErrHandedOver, api.ErrMoved},
 	} {
 		if errors.Is(err, pair.session) {
 			return fmt.Errorf("%w: %w", pair.api, err)

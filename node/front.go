@@ -90,3 +90,19 @@ func (f *front) Known(ctx context.Context, c ownership.Cliente) (bool, error) {
 	}
 	return false, errStarting
 }
+
+// SetTarget is an operator's order.
+func (f *front) SetTarget(ctx context.Context, c ownership.Cliente, node string) error {
+	if p := f.parts.Load(); p != nil {
+		return p.SetTarget(ctx, c, node)
+	}
+	return errStarting
+}
+
+// SetDrain is an operator's order.
+func (f *front) SetDrain(ctx context.Context, node string, drain bool) error {
+	if p := f.parts.Load(); p != nil {
+		return p.SetDrain(ctx, node, drain)
+	}
+	return errStarting
+}

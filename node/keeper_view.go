@@ -15,6 +15,17 @@ func (k *keeper) Owned(c ownership.Cliente) (ownership.Token, bool) {
 	return en.machine.Token(), true
 }
 
+// Peek is the cliente's session where this node runs it, without using it.
+func (k *keeper) Peek(c ownership.Cliente) (running, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	en, ok := k.entries[c]
+	if !ok || en.session == nil || en.machine.Phase() != ownership.Running {
+		return nil, false
+	}
+	return en.session, true
+}
+
 // Kept says whether this node owns the cliente, is about to, or is giving it up.
 func (k *keeper) Kept(c ownership.Cliente) bool {
 	k.mu.Lock()

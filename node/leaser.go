@@ -18,6 +18,7 @@ const (
 	stateReady    = "ready"
 	stateResting  = "resting"  // lost its lease too often (rule 8)
 	stateDraining = "draining" // on its way out
+	stateDrained  = "drained"  // has no clientes, or soon: an operator wants it so
 )
 
 // leases is the part of etcd that the leaser needs.
@@ -49,6 +50,7 @@ type leaser struct {
 	flaps    *ownership.Flaps
 	member   etcd.Member
 	draining bool
+	ordered  bool // an operator wants this node to have no clientes
 
 	held  atomic.Pointer[ownership.Lease]
 	rides sync.WaitGroup // polls of the store, and moves to a next lease
@@ -101,7 +103,14 @@ func (l *leaser) granted(ctx context.Context, lease *ownership.Lease, generation
 	l.keeper.LeaseGranted(lease, generation)
 	l.rides.Go(func() { l.ride(ctx, lease, generation) })
 	l.admit()
-	l.reason.Set(nil)
+	l.mu.Lock()
+	ordered := l.ordered
+	l.mu.Unlock()
+	if ordered {
+		l.reason.Set(errOrdered)
+	} else {
+		l.reason.Set(nil)
+	}
 	l.log.Info("lease granted", "lease", lease.ID(), "generation", generation)
 }
 

@@ -48,6 +48,29 @@ func (l *leaser) Drain(ctx context.Context) {
 	l.Publish(ctx)
 }
 
+// Order takes an operator's word whether this node should have clientes, and says whether
+// there is anything to be done about it.
+func (l *leaser) Order(ctx context.Context, drain bool) (news bool) {
+	l.mu.Lock()
+	news = l.ordered != drain
+	l.ordered = drain
+	leaving := l.draining
+	l.mu.Unlock()
+	if !news {
+		return drain && l.keeper.count() > 0
+	}
+	switch {
+	case leaving:
+	case drain:
+		l.reason.Set(errOrdered)
+	case l.reason.Get() == errOrdered:
+		l.reason.Set(nil)
+		l.log.Info("an operator has taken the drain back")
+	}
+	l.Publish(ctx)
+	return true
+}
+
 // Publish brings the keeper's admission and nodes/<name> to the present state.
 func (l *leaser) Publish(ctx context.Context) {
 	l.admit()
@@ -74,7 +97,7 @@ func (l *leaser) admit() {
 	state := l.state()
 	l.mu.Unlock()
 	switch {
-	case state == stateDraining:
+	case state == stateDraining, state == stateDrained:
 		l.keeper.Refuse(ownership.ErrDraining)
 	case l.held.Load() == nil:
 		l.keeper.Refuse(errNoLease)
@@ -90,6 +113,8 @@ func (l *leaser) state() string {
 	switch {
 	case l.draining:
 		return stateDraining
+	case l.ordered:
+		return stateDrained
 	case !l.flaps.MayTake(time.Now()):
 		return stateResting
 	}

@@ -16,6 +16,7 @@ type metrics struct {
 	renewals   *prometheus.CounterVec // by outcome
 	leasesLost prometheus.Counter
 	polls      *prometheus.CounterVec // by outcome
+	moved      prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -30,8 +31,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_leases_lost_total", Help: "Leases that ended before this node gave them back."}),
 		polls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_store_polls_total", Help: "Polls of the store for its word while etcd's was about to end, by outcome."}, []string{"outcome"}),
+		moved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_clientes_moved_total", Help: "Clientes that this node handed over to where they should be."}),
 	}
-	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls)
+	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved)
 	return m
 }
 
@@ -63,6 +66,7 @@ func causeLabel(cause error) string {
 		{ownership.ErrFenced, "fenced"},
 		{ownership.ErrLeaseLost, "lease_lost"},
 		{ownership.ErrDraining, "drain"},
+		{ownership.ErrHandedOver, "handed_over"},
 		{ownership.ErrNotOwner, "not_owner"},
 		{session.ErrPairingExpired, "pairing_expired"},
 		{ownership.ErrReleased, "released"},

@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	r, err := router.New(router.Config{
-		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge,
+		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
 		PeerSecret: o.Secret, Keys: callers, Trusted: o.Trusted, Log: o.Log, Registry: registry,
 	})
 	if err != nil {

@@ -1,8 +1,12 @@
 package node
 
 import (
+	"context"
+	"fmt"
+
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
+	"session-manager/router"
 )
 
 // clusterInfo is the body of /cluster.
@@ -13,7 +17,7 @@ type clusterInfo struct {
 
 type nodeInfo struct {
 	Name        string `json:"name"`
-	State       string `json:"state"` // ready, resting, draining
+	State       string `json:"state"` // ready, resting, draining, drained
 	Address     string `json:"address"`
 	PeerAddress string `json:"peer_address"`
 	Incarnation string `json:"incarnation"`
@@ -94,6 +98,24 @@ func (p *parts) ownerInfo(c ownership.Cliente) ownerInfo {
 		info.VouchedBy = nonEmpty(vouchedByEtcd)
 	}
 	return info
+}
+
+// SetTarget writes down where an operator wants a cliente; "": wherever the ring places it.
+func (p *parts) SetTarget(ctx context.Context, c ownership.Cliente, node string) error {
+	if _, ok := p.view.Member(node); node != "" && !ok {
+		return fmt.Errorf("%w: %q", router.ErrUnknownNode, node)
+	}
+	p.o.Log.Info("an operator moves a cliente", "cliente", c, "to", node)
+	return p.etcd.PutTarget(ctx, c, node)
+}
+
+// SetDrain writes down that an operator wants a node to have no clientes, or not any more.
+func (p *parts) SetDrain(ctx context.Context, node string, drain bool) error {
+	if _, ok := p.view.Member(node); drain && !ok {
+		return fmt.Errorf("%w: %q", router.ErrUnknownNode, node)
+	}
+	p.o.Log.Info("an operator drains a node", "node", node, "drain", drain)
+	return p.etcd.PutDrain(ctx, node, drain)
 }
 
 func nonEmpty(s string) *string {

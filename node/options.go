@@ -39,7 +39,10 @@ type Options struct {
 	Timing       ownership.Timing
 	DrainTimeout time.Duration // after which a draining node stops what it still holds
 	StartRate    int           // sessions started a second; 0: unlimited
-	Version      string        // of the program
+	// RebalanceRate is how many clientes a second this node hands over to where the ring
+	// places them; 0: none, they stay where they are.
+	RebalanceRate int
+	Version       string // of the program
 
 	Ready func(Addresses) // called once, when the node serves and owns a lease
 	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit
@@ -74,6 +77,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("drain timeout is %v, must be positive", o.DrainTimeout)
 	case o.StartRate < 0:
 		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
+	case o.RebalanceRate < 0:
+		return fmt.Errorf("rebalance rate is %d, must not be negative", o.RebalanceRate)
 	case len(o.Secret) != 0 && len(o.Secret) != 32:
 		return fmt.Errorf("cluster secret has %d bytes, must have 32", len(o.Secret))
 	}

@@ -36,6 +36,7 @@ type parts struct {
 	placement *placement
 	leaser    *leaser
 	sweeper   *sweeper
+	mover     *mover
 	witness   *witness
 	grace     *grace
 	directory *directory
@@ -98,7 +99,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
 		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	m.watch(p.registry, p.keeper)
-	p.placement = newPlacement(p.gossip, p.view, p.changed)
+	p.placement = newPlacement(p.gossip, p.view, p.view, p.changed)
 	p.leaser = &leaser{
 		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
 		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },
@@ -114,6 +115,10 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	p.sweeper = &sweeper{
 		timing: o.Timing, node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view,
 		events: p.view.Events(), store: p.store, grace: p.grace, ends: p.witness, synced: p.view.Synced, publish: p.leaser.Publish, log: o.Log,
+	}
+	p.mover = &mover{
+		timing: o.Timing, node: o.Name, rate: o.RebalanceRate, drainRate: p.drainRate, keeper: p.keeper, leaser: p.leaser,
+		placement: p.placement, records: p.view, log: o.Log, metrics: m,
 	}
 	p.directory = &directory{
 		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace, changed: p.changed,
@@ -165,7 +170,7 @@ func (p *parts) seeds() []string {
 func (p *parts) run() {
 	var ctx context.Context
 	ctx, p.endLoop = context.WithCancel(p.life)
-	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.witness.Run} {
+	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.witness.Run} {
 		p.loops.Go(func() { loop(ctx) })
 	}
 }

@@ -28,18 +28,25 @@ type records interface {
 	Revision() int64
 }
 
-// placement says which node should try first for a cliente. It follows the takers: nodes
+// ordered is what an operator wants, as etcd's view tells it.
+type ordered interface {
+	Target(c ownership.Cliente) (node string, ok bool)
+}
+
+// placement says which node should try first for a cliente: the one that an operator wants
+// it to be at, else the ring's. The ring follows the takers: nodes
 // that are alive in gossip, have a key in etcd, and are ready (rule 8).
 type placement struct {
 	gossip  membership
 	records records
+	orders  ordered
 	changed *signal  // raised when the takers have changed
 	members []string // at the last look, with their gossip addresses; Run's alone
 	ring    atomic.Pointer[ring.Ring]
 }
 
-func newPlacement(g membership, r records, changed *signal) *placement {
-	p := &placement{gossip: g, records: r, changed: changed}
+func newPlacement(g membership, r records, o ordered, changed *signal) *placement {
+	p := &placement{gossip: g, records: r, orders: o, changed: changed}
 	p.ring.Store(ring.New(nil))
 	p.rebuild()
 	return p
@@ -84,8 +91,20 @@ func (p *placement) rebuild() {
 
 // Of is the node that should try first; ok is false while there is no taker at all.
 func (p *placement) Of(c ownership.Cliente) (node string, ok bool) {
+	if node, ok := p.Ordered(c); ok {
+		return node, true
+	}
 	return p.ring.Load().Owner(uint64(c))
+}
+
+// Ordered is the node that an operator wants the cliente to be at, while it is a taker.
+func (p *placement) Ordered(c ownership.Cliente) (node string, ok bool) {
+	node, ok = p.orders.Target(c)
+	return node, ok && slices.Contains(p.Takers(), node)
 }
 
 // Takers are the nodes on the ring, sorted.
 func (p *placement) Takers() []string { return p.ring.Load().Members() }
+
+// Ring is the present one: another one whenever the takers have changed.
+func (p *placement) Ring() *ring.Ring { return p.ring.Load() }

@@ -11,7 +11,7 @@ import (
 
 // wanted is the part of the store that the sweeper needs.
 type wanted interface {
-	Wanted(ctx context.Context) ([]ownership.Cliente, error)
+	Wanted(ctx context.Context, of ...ownership.Cliente) ([]ownership.Cliente, error)
 	SawRevision(ctx context.Context, revision int64) error
 }
 
@@ -56,6 +56,10 @@ func (s *sweeper) Run(ctx context.Context) {
 			if e.Kind == etcd.OwnerGone {
 				s.keeper.KeyGone(e.Cliente, e.Owner.Revision)
 			}
+			if e.Kind == etcd.OwnerGone && !e.WithMember {
+				s.handedOver(ctx, e.Cliente)
+				continue
+			}
 			if e.Kind != etcd.OwnerSet && !soon {
 				soon = true
 				sweep.Reset(s.timing.Settle)
@@ -83,10 +87,32 @@ func (s *sweeper) sweep(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timing.Sweep)
 	defer cancel()
-	clientes, err := s.store.Wanted(ctx)
+	if err := s.restore(ctx); err != nil {
+		return
+	}
+	if err := s.store.SawRevision(ctx, s.records.Revision()); err != nil {
+		s.log.Warn("etcd's revision was not written down", "err", err)
+	}
+}
+
+// handedOver starts a cliente that its owner has just given up in good order, without waiting
+// for others: somebody may be waiting for it. One that is not to be had now comes with a sweep.
+func (s *sweeper) handedOver(ctx context.Context, c ownership.Cliente) {
+	if node, ok := s.placement.Of(c); !ok || node != s.node || s.keeper.Lease() == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timing.Renew)
+	defer cancel()
+	_ = s.restore(ctx, c)
+}
+
+// restore starts those of the clientes (none: of all) that should run, are owned by nobody, and
+// are placed here.
+func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) error {
+	clientes, err := s.store.Wanted(ctx, of...)
 	if err != nil {
 		s.log.Warn("the store does not say which clientes should run, asking again", "err", err)
-		return
+		return err
 	}
 	for _, c := range clientes {
 		if _, owned := s.records.Owner(c); owned {
@@ -99,9 +125,7 @@ func (s *sweeper) sweep(ctx context.Context) {
 			s.keeper.Restore(c)
 		}
 	}
-	if err := s.store.SawRevision(ctx, s.records.Revision()); err != nil {
-		s.log.Warn("etcd's revision was not written down", "err", err)
-	}
+	return nil
 }
 
 // strays gives back the keys under the present lease that the keeper knows nothing of. The

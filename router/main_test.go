@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -92,6 +93,8 @@ type world struct {
 	ready    error
 	known    bool
 	asked    int // calls of Session
+	orders   []string
+	orderErr error
 }
 
 func newWorld() *world {
@@ -125,6 +128,26 @@ func (w *world) Session(context.Context, ownership.Cliente) (api.Session, string
 	return w.session, "1.7", w.localErr
 }
 
+func (w *world) SetTarget(_ context.Context, c ownership.Cliente, node string) error {
+	return w.order(fmt.Sprintf("%s to %q", c, node), node)
+}
+
+func (w *world) SetDrain(_ context.Context, node string, drain bool) error {
+	return w.order(fmt.Sprintf("drain %s: %v", node, drain), node)
+}
+
+func (w *world) order(order, node string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if node == "nowhere" {
+		return fmt.Errorf("%w: %q", ErrUnknownNode, node)
+	}
+	if w.orderErr == nil {
+		w.orders = append(w.orders, order)
+	}
+	return w.orderErr
+}
+
 func (w *world) Reachable() error                                       { return nil }
 func (w *world) Ready() error                                           { return w.ready }
 func (w *world) Cluster() any                                           { return map[string]string{"nodes": "some"} }
@@ -140,7 +163,7 @@ type running struct {
 
 func start(t *testing.T, w *world, change func(*Config)) *running {
 	t.Helper()
-	cfg := Config{Node: "n1", Version: "test", Directory: w, Local: w, Operator: w, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
+	cfg := Config{Node: "n1", Version: "test", Directory: w, Local: w, Operator: w, Orders: w, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
 	if change != nil {
 		change(&cfg)
 	}

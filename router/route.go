@@ -56,7 +56,7 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	grant, ok := r.authenticate(ctx)
-	if !ok || r.serveOperator(ctx, grant) {
+	if !ok || r.serveOperator(ctx, grant) || r.serveOrder(ctx, grant) {
 		return
 	}
 	t, ok := parseTarget(ctx)

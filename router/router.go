@@ -76,6 +76,7 @@ type Config struct {
 	Directory   Directory
 	Local       Local
 	Operator    Operator
+	Orders      Orders
 	PeerSecret  []byte         // authenticates nodes to one another; nil: any peer is believed
 	Keys        *keys.File     // API keys of the public port; nil: none are asked for
 	Trusted     []netip.Prefix // callers from here need no key; nor do those on a loopback listener
@@ -114,7 +115,7 @@ var console []byte
 
 // New makes a router; Serve and ServePeer open its ports.
 func New(cfg Config) (*Router, error) {
-	if cfg.Directory == nil || cfg.Local == nil || cfg.Operator == nil || cfg.Registry == nil {
+	if cfg.Directory == nil || cfg.Local == nil || cfg.Operator == nil || cfg.Orders == nil || cfg.Registry == nil {
 		return nil, errors.New("router: a part is missing")
 	}
 	cfg.Limits = cfg.Limits.complete()

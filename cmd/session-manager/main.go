@@ -29,6 +29,8 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Run a node."`
 	Status  statusCmd  `cmd:"" help:"Show the cluster: members, ownership and sessions."`
+	Move    moveCmd    `cmd:"" help:"Move a cliente to a node, where it stays until this is undone."`
+	Drain   drainCmd   `cmd:"" help:"Make a node give its clientes to the others, and take none."`
 	Health  healthCmd  `cmd:"" help:"Exit 0 when the node on this machine is ready (for containers)."`
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke API keys."`
 	Version versionCmd `cmd:"" help:"Print the version."`

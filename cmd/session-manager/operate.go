@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,9 +52,14 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 }
 
 func get(ctx context.Context, url, key string, into any) error {
+	return call(ctx, http.MethodGet, url, key, nil, into)
+}
+
+// call makes one call; its error is what the node answered.
+func call(ctx context.Context, method, url, key string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/"), nil)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(url, "/"), bytes.NewReader(body))
 	if err != nil {
 		return usageError{fmt.Errorf("--url: %w", err)}
 	}

@@ -17,9 +17,14 @@ func (v *View) apply(revision int64, changes []*clientv3.Event) {
 	defer v.mu.Unlock()
 	died := v.deaths(changes)
 	var events []Event
+	ordered := false
 	for _, e := range changes {
 		if e.Kv.ModRevision <= v.revision {
 			continue // read already
+		}
+		if v.orders.book(strings.TrimPrefix(string(e.Kv.Key), v.client.prefix), string(e.Kv.Value)) {
+			ordered = true // a deletion has no value
+			continue
 		}
 		c, name, ok := v.parseKey(e.Kv.Key)
 		switch deleted := e.Type == mvccpb.Event_DELETE; {
@@ -49,7 +54,7 @@ func (v *View) apply(revision int64, changes []*clientv3.Event) {
 	}
 	v.remember(events)
 	v.revision, v.heard = max(v.revision, revision), time.Now()
-	if len(events) > 0 {
+	if len(events) > 0 || ordered {
 		v.raise()
 	}
 	v.events.add(events)

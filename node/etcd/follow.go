@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -98,8 +100,11 @@ func (v *View) list(ctx context.Context) error {
 	if err != nil {
 		return call.failed(err)
 	}
-	owners, members := make(map[ownership.Cliente]Owner), make(map[string]Member)
+	owners, members, orders := make(map[ownership.Cliente]Owner), make(map[string]Member), newOrders()
 	for _, kv := range r.Kvs {
+		if orders.book(strings.TrimPrefix(string(kv.Key), v.client.prefix), string(kv.Value)) {
+			continue
+		}
 		switch c, name, ok := v.parseKey(kv.Key); {
 		case !ok:
 		case name != "":
@@ -117,9 +122,10 @@ func (v *View) list(ctx context.Context) error {
 	v.remember(events)
 	former := v.revision
 	v.owners, v.members, v.revision, v.heard = owners, members, r.Header.Revision, time.Now()
-	if len(events) > 0 {
+	if len(events) > 0 || !reflect.DeepEqual(orders, v.orders) {
 		v.raise()
 	}
+	v.orders = orders
 	v.events.add(events) // under mu: events come in the order of the changes
 	v.mu.Unlock()
 	if r.Header.Revision < former {

@@ -17,7 +17,7 @@ type Member struct {
 	Gossip      string `json:"gossip"` // of its gossip
 	Public      string `json:"public"` // of its public HTTP
 	Lease       int64  `json:"lease"`  // read back from the key itself, not from its value
-	State       string `json:"state"`  // ready, resting, draining
+	State       string `json:"state"`  // ready, resting, draining, drained
 }
 
 // memberTries bounds how often PutMember meets a key of its own that changes meanwhile: only

@@ -23,6 +23,7 @@ type View struct {
 	members  map[string]Member
 	former   map[ownership.Cliente]Former // see remember
 	swept    time.Time                    // when former was last looked through
+	orders   orders
 	revision int64
 	heard    time.Time // when etcd last said that the view is complete up to revision
 	changed  chan struct{}
@@ -31,7 +32,7 @@ type View struct {
 // Watch reads all keys and follows them until ctx ends or the client is closed. The first
 // reading is waited for, for Timing.TTL at most; what it found comes as events, too.
 func (c *Client) Watch(ctx context.Context) (*View, error) {
-	v := &View{client: c, events: newEventQueue(), changed: make(chan struct{}), former: make(map[ownership.Cliente]Former)}
+	v := &View{client: c, events: newEventQueue(), changed: make(chan struct{}), former: make(map[ownership.Cliente]Former), orders: newOrders()}
 	if err := v.list(ctx); err != nil {
 		v.events.close()
 		return nil, fmt.Errorf("read ownership from etcd: %w", err)

@@ -14,6 +14,8 @@ var (
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrReleased: the ownership ended because this node gave it up.
 	ErrReleased = errors.New("ownership released")
+	// ErrHandedOver: the ownership ended because another node should have the cliente.
+	ErrHandedOver = errors.New("handed over to another node")
 	// ErrDraining: the node is leaving and takes nothing new.
 	ErrDraining = errors.New("node is draining")
 	// ErrUnknownOutcome: a call was sent and its answer was lost, so it may or may not have

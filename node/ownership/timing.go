@@ -22,6 +22,7 @@ type Timing struct {
 	Grace        time.Duration // for which nobody takes over from a node that lost its lease but is alive (rule 7)
 	GraceMax     time.Duration // likewise, while that node's note is fresh
 	Sweep        time.Duration // between comparisons of what should run with what is owned
+	Quiet        time.Duration // the ring has not changed for so long, before clientes are moved to where it places them
 	Settle       time.Duration // before a sweep that an event asked for: events of one change come together
 	Orphan       time.Duration // between looks for keys of this process that have no session
 	Redial       time.Duration // between the two dials that prove a process dead (rule 9)
@@ -48,6 +49,7 @@ func DefaultTiming() Timing {
 		Grace:        1500 * time.Millisecond, // without it a short outage moves 55-87 % of the sessions
 		GraceMax:     15 * time.Second,
 		Sweep:        5 * time.Second,
+		Quiet:        10 * time.Second,      // a node that restarts is back by then
 		Settle:       20 * time.Millisecond, // a revoked lease of 10,000 keys was seen by a watcher in 52 ms
 		Orphan:       time.Second,
 		Redial:       200 * time.Millisecond,
@@ -70,7 +72,7 @@ func (t Timing) Validate() error {
 	}{
 		{"Renew", t.Renew}, {"RenewTimeout", t.RenewTimeout}, {"Stop", t.Stop}, {"Sweep", t.Sweep},
 		{"Poll", t.Poll}, {"PollTimeout", t.PollTimeout}, {"Look", t.Look}, {"Grace", t.Grace},
-		{"Settle", t.Settle}, {"Orphan", t.Orphan}, {"Redial", t.Redial}, {"Retry", t.Retry}, {"FlapWindow", t.FlapWindow}, {"FlapUnit", t.FlapUnit},
+		{"Quiet", t.Quiet}, {"Settle", t.Settle}, {"Orphan", t.Orphan}, {"Redial", t.Redial}, {"Retry", t.Retry}, {"FlapWindow", t.FlapWindow}, {"FlapUnit", t.FlapUnit},
 	} {
 		if d.value <= 0 {
 			return fmt.Errorf("timing: %s is %v, must be positive", d.name, d.value)

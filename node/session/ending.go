@@ -55,7 +55,7 @@ func (s *Session) ended(event any, codesLeft int) any {
 // ownershipLost says whether err came from the end of the ownership, so that another owner
 // may try the same again.
 func (s *Session) ownershipLost(err error) bool {
-	for _, e := range []error{ownership.ErrFenced, ownership.ErrLeaseLost, ownership.ErrNotOwner, ownership.ErrReleased, ownership.ErrDraining} {
+	for _, e := range []error{ownership.ErrFenced, ownership.ErrLeaseLost, ownership.ErrNotOwner, ownership.ErrReleased, ownership.ErrHandedOver, ownership.ErrDraining} {
 		if errors.Is(err, e) {
 			return true
 		}

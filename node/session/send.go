@@ -41,7 +41,7 @@ const (
 // Nothing was sent: ErrNotReady, ErrInvalidRecipient, ErrKeyReused, ErrStoreUnavailable,
 // ErrBusy. ErrReachedNobody: the server took it, but for no device. ownership.ErrUnknownOutcome:
 // it may have been sent; asking again under the same key is safe. An error of ownership
-// (ErrFenced, ErrLeaseLost, ErrReleased, ErrDraining): likewise, but ask the next owner.
+// (ErrFenced, ErrLeaseLost, ErrReleased, ErrHandedOver, ErrDraining): likewise, but ask the next owner.
 func (s *Session) Send(ctx context.Context, m Message) (Sent, error) {
 	sent, err := s.send(ctx, m)
 	s.engine.metrics.sends.WithLabelValues(outcome(err)).Inc()

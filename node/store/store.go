@@ -134,13 +134,21 @@ func (s *Store) Kind() string { return s.dialect.kind() }
 // Ping returns nil when the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.wrap(s.db.RawDB.PingContext(ctx)) }
 
-// Wanted are the clientes that are paired, and so should run.
-func (s *Store) Wanted(ctx context.Context) ([]ownership.Cliente, error) {
-	rows, err := s.db.Query(ctx, "SELECT cliente FROM clientes WHERE jid IS NOT NULL")
-	scan := dbutil.ConvertRowFn[ownership.Cliente](func(row dbutil.Scannable) (c ownership.Cliente, err error) {
-		err = row.Scan(&c)
-		return c, err
-	})
+// Wanted are the clientes that are paired, and so should run: of those given, or of all where
+// none is given.
+func (s *Store) Wanted(ctx context.Context, of ...ownership.Cliente) ([]ownership.Cliente, error) {
+	query := "SELECT cliente FROM clientes WHERE jid IS NOT NULL"
+	var args []any
+	if len(of) > 0 {
+		var list strings.Builder
+		for i, c := range of {
+			fmt.Fprintf(&list, ", $%d", i+1)
+			args = append(args, int64(c))
+		}
+		query += " AND cliente IN (" + list.String()[2:] + ")"
+	}
+	rows, err := s.db.Query(ctx, query, args...)
+	scan := dbutil.ConvertRowFn[ownership.Cliente](dbutil.ScanSingleColumn[ownership.Cliente])
 	all, err := scan.NewRowIter(rows, err).AsList()
 	return all, s.wrap(err)
 }
@@ -158,7 +166,7 @@ func (s *Store) Known(ctx context.Context, c ownership.Cliente) (bool, error) {
 // wrap makes an error of the database ErrUnavailable; those of ownership pass as they are.
 func (s *Store) wrap(err error) error {
 	for _, known := range []error{nil, ErrUnavailable, ErrCorrupt, ownership.ErrFenced, ownership.ErrLeaseLost,
-		ownership.ErrReleased, ownership.ErrNotOwner, ownership.ErrDraining, context.Canceled} {
+		ownership.ErrReleased, ownership.ErrHandedOver, ownership.ErrNotOwner, ownership.ErrDraining, context.Canceled} {
 		if errors.Is(err, known) {
 			return err
 		}
