@@ -40,22 +40,16 @@ func Run(ctx context.Context, o Options) error {
 	if err := data.Remember(process.Incarnation); err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", o.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on the public address: %w", err)
-	}
-	defer public.Close()
-	peer, err := net.Listen("tcp", o.PeerListen)
-	if err != nil {
-		return fmt.Errorf("listen on the peer address: %w", err)
-	}
-	defer peer.Close()
-
-	peerAddress, err := advertised(o.PeerAdvertise, peer)
+	ports, err := listen(o)
 	if err != nil {
 		return err
 	}
-	publicAddress, err := advertised("", public)
+	defer ports.close()
+	peerAddress, err := advertised(o.PeerAdvertise, ports.peer)
+	if err != nil {
+		return err
+	}
+	publicAddress, err := advertised("", ports.public)
 	if err != nil {
 		return err
 	}
@@ -74,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r, err := router.New(router.Config{
 		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
-		PeerSecret: o.Secret, Keys: callers, Trusted: o.Trusted, Log: o.Log, Registry: registry,
+		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry,
 	})
 	if err != nil {
 		return err
@@ -82,17 +76,16 @@ func Run(ctx context.Context, o Options) error {
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var servers sync.WaitGroup
-	for listener, serve := range map[net.Listener]func(net.Listener) error{public: r.Serve, peer: r.ServePeer} {
-		servers.Go(func() {
-			if err := serve(listener); err != nil {
-				fail(fmt.Errorf("serve on %s: %w", listener.Addr(), err))
-			}
-		})
-	}
+	ports.serve(r, &servers, fail)
+	o.followCertificates(running, &servers, registry)
 	if callers != nil {
 		servers.Go(func() { callers.Follow(running, keysInterval, o.Log) })
 	}
-	o.Log.Info("listening", "node", o.Name, "listen", public.Addr().String(), "peer", peer.Addr().String(), "version", o.Version)
+	o.Log.Info("listening", "node", o.Name, "listen", ports.public.Addr().String(), "tls", o.TLS != nil,
+		"peer", ports.peer.Addr().String(), "peer_tls", o.PeerTLS != nil, "version", o.Version)
+	if ports.trusted != nil {
+		o.Log.Info("listening for callers who need no API key", "node", o.Name, "listen", ports.trusted.Addr().String())
+	}
 
 	// 3. The parts, each as soon as what it needs is there.
 	p := &parts{o: o, process: process, data: data, registry: registry, reason: why}
@@ -100,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	if err == nil {
 		edge.parts.Store(p)
 		p.run()
-		p.announce(running, public.Addr().String(), peer.Addr().String())
+		p.announce(running, ports.public.Addr().String(), ports.peer.Addr().String())
 		<-running.Done()
 		// 4. The end, planned or not. The peer port closes when nothing of ours runs any more:
 		// to other nodes its end is evidence of just that.

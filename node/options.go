@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
 
+	"session-manager/node/certificate"
 	"session-manager/node/ownership"
 )
 
@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Name            string // stable across restarts, unique in the cluster
 	Listen          string // public HTTP, host:port
+	TrustedListen   string // the same for callers who need no API key, and never with TLS; "": none
 	PeerListen      string // node-to-node HTTP, host:port
 	PeerAdvertise   string // what other nodes dial; "": the address that PeerListen got
 	GossipListen    string // memberlist, UDP and TCP, host:port
@@ -29,8 +30,10 @@ type Options struct {
 
 	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
 
-	APIKeysFile string         // keys that callers of Listen must show; "": none
-	Trusted     []netip.Prefix // networks whose callers need no key
+	APIKeysFile string // keys that callers of Listen must show; "": none
+
+	TLS     *certificate.Certificate // of Listen; nil: plain HTTP
+	PeerTLS *certificate.Certificate // of PeerListen and of connections to other nodes, mutual; nil: plain
 
 	WhatsAppEndpoint string // ws://host:port/ws/chat of an emulator; "": the real WhatsApp
 	WhatsAppRootKey  []byte // 32 bytes, the emulator's
@@ -79,6 +82,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
 	case o.RebalanceRate < 0:
 		return fmt.Errorf("rebalance rate is %d, must not be negative", o.RebalanceRate)
+	case o.PeerTLS != nil && !o.PeerTLS.Mutual():
+		return errors.New("the peer port's certificate has no authority")
 	case len(o.Secret) != 0 && len(o.Secret) != 32:
 		return fmt.Errorf("cluster secret has %d bytes, must have 32", len(o.Secret))
 	}

@@ -92,7 +92,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		return err
 	}
 	p.witness = &witness{
-		node: o.Name, token: router.PeerToken(o.Secret), timing: o.Timing, records: p.view,
+		node: o.Name, token: router.PeerToken(o.Secret), tls: o.peerClient(), timing: o.Timing, records: p.view,
 		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(), seen: make(map[string]bool),
 	}
 	m := newMetrics(p.registry)

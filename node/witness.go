@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,8 @@ import (
 // back until the accused, if it lives, must have noticed and stopped (see raises.Raise).
 type witness struct {
 	node    string
-	token   string // of peers; "": none
+	token   string      // of peers; "": none
+	tls     *tls.Config // of connections to peers; nil: plain
 	timing  ownership.Timing
 	records records
 	accuse  func(ctx context.Context, m etcd.Member, by string) error
@@ -126,8 +128,13 @@ func (w *witness) pause(ctx context.Context, d time.Duration) {
 
 // stand opens a standing connection, and makes sure that it is to that very process.
 func (w *witness) stand(ctx context.Context, m etcd.Member) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: w.timing.RenewTimeout}).DialContext(ctx, "tcp", m.Address)
+	dialling, cancel := context.WithTimeout(ctx, w.timing.RenewTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(dialling, "tcp", m.Address)
 	if err != nil {
+		return nil, err
+	}
+	if conn, err = router.Secured(dialling, conn, w.tls); err != nil {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(w.timing.RenewTimeout))

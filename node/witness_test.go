@@ -3,14 +3,18 @@ package node
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
+	"session-manager/bench/ca"
+	"session-manager/node/certificate"
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
 	"session-manager/router"
@@ -51,9 +55,18 @@ type fakePeer struct {
 
 func newFakePeer(t *testing.T, address, incarnation string) *fakePeer {
 	t.Helper()
+	return newSecurePeer(t, address, incarnation, nil)
+}
+
+// newSecurePeer is newFakePeer with TLS; nil: without.
+func newSecurePeer(t *testing.T, address, incarnation string, secure *tls.Config) *fakePeer {
+	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
 	}
 	p := &fakePeer{listener: l, stood: make(chan struct{}, 100)}
 	t.Cleanup(p.end)
@@ -75,6 +88,13 @@ func newFakePeer(t *testing.T, address, incarnation string) *fakePeer {
 	return p
 }
 
+// accepted is how many connections there were since the last drop.
+func (p *fakePeer) accepted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
 // drop ends the standing connections, and nothing else.
 func (p *fakePeer) drop() {
 	p.mu.Lock()
@@ -92,11 +112,16 @@ func (p *fakePeer) end() {
 }
 
 func watching(t *testing.T, address string) (*witness, chan etcd.Member) {
+	return watchingBy(t, address, nil)
+}
+
+// watchingBy is watching by TLS; nil: without.
+func watchingBy(t *testing.T, address string, secure *tls.Config) (*witness, chan etcd.Member) {
 	accused := make(chan etcd.Member, 10)
 	timing := ownership.DefaultTiming()
 	timing.Redial, timing.Renew = 20*time.Millisecond, 50*time.Millisecond
 	w := &witness{
-		node: "n1", timing: timing, changed: newSignal(), seen: make(map[string]bool), log: slog.New(slog.DiscardHandler),
+		node: "n1", tls: secure, timing: timing, changed: newSignal(), seen: make(map[string]bool), log: slog.New(slog.DiscardHandler),
 		records: &fakeRecords{changed: newSignal(), members: []etcd.Member{
 			{Name: "n1", Incarnation: "me", Address: "127.0.0.1:1"}, {Name: "n2", Incarnation: "i2", Address: address, Lease: 7}}},
 		accuse: func(_ context.Context, m etcd.Member, _ string) error { accused <- m; return nil },
@@ -127,6 +152,56 @@ func TestEndOfAProcessIsSeen(t *testing.T) {
 		t.Fatal("not seen")
 	}
 	<-changed
+}
+
+// By TLS the evidence is the same: it is the kernel that resets and refuses. A port without
+// it, or with a certificate of another authority, is nobody's end.
+func TestEndIsSeenByTLS(t *testing.T) {
+	a := ca.New(t)
+	ours := certified(t, a, a)
+	peer := newSecurePeer(t, "127.0.0.1:0", "i2", ours.Server())
+	w, accused := watchingBy(t, peer.listener.Addr().String(), ours.Client())
+	<-peer.stood
+	peer.end()
+	select {
+	case <-accused:
+	case <-time.After(5 * time.Second):
+		t.Fatal("not seen")
+	}
+	if !w.SawEnd("i2") {
+		t.Error("accused, but it has not seen the end")
+	}
+	b := ca.New(t)
+	for name, secure := range map[string]*tls.Config{"plain": nil, "of another authority": certified(t, b, b).Server()} {
+		t.Run(name, func(t *testing.T) {
+			peer := newSecurePeer(t, "127.0.0.1:0", "i2", ours.Server())
+			address := peer.listener.Addr().String()
+			w, accused := watchingBy(t, address, ours.Client())
+			<-peer.stood
+			_ = peer.listener.Close()
+			successor := newSecurePeer(t, address, "i3", secure)
+			peer.drop()
+			for successor.accepted() < 3 {
+				time.Sleep(time.Millisecond)
+			}
+			if len(accused) != 0 || w.SawEnd("i2") {
+				t.Error("accused though somebody listens there")
+			}
+		})
+	}
+}
+
+// certified is a certificate of one authority that believes in another.
+func certified(t *testing.T, issuer, believed *ca.Authority) *certificate.Certificate {
+	t.Helper()
+	dir := t.TempDir()
+	f := certificate.Files{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), CA: believed.File}
+	issuer.Issue(f.Cert, f.Key, time.Hour)
+	c, err := certificate.Open(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // A connection that breaks while somebody listens, or another process at the address, or an

@@ -1,7 +1,9 @@
 package router
 
 import (
+	"context"
 	"crypto/subtle"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,8 +16,9 @@ import (
 const dialTimeout = time.Second
 
 // newClient is the client of other nodes. It tries everything once: what may be tried again is
-// route.go's to say.
-func newClient(l Limits) *fasthttp.Client {
+// route.go's to say. With TLS, secured shakes hands as part of the dial, so that whatever goes
+// wrong there goes wrong before a byte of a request is written.
+func newClient(l Limits, secure *tls.Config) *fasthttp.Client {
 	return &fasthttp.Client{
 		NoDefaultUserAgentHeader:  true,
 		MaxConnsPerHost:           4096,
@@ -26,7 +29,13 @@ func newClient(l Limits) *fasthttp.Client {
 		DisablePathNormalizing:    true,
 		RetryIfErr:                func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
 		Dial: func(address string) (net.Conn, error) {
-			return fasthttp.DialTimeout(address, dialTimeout)
+			conn, err := fasthttp.DialTimeout(address, dialTimeout)
+			if err != nil {
+				return nil, err
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+			defer cancel()
+			return Secured(ctx, conn, secure)
 		},
 	}
 }
@@ -51,6 +60,9 @@ func (r *Router) forward(ctx *fasthttp.RequestCtx, address string, deadline time
 	err := r.client.DoDeadline(request, response, deadline.Add(2*time.Second))
 	switch {
 	case err == nil:
+	case insecure(err):
+		r.log.Error("no TLS with another node: do all nodes have it, and certificates of one authority?", "peer", address, "err", err)
+		return notStarted, fmt.Errorf("node at %s: %w", address, err)
 	case unsent(err):
 		return notStarted, fmt.Errorf("node at %s: %w", address, err)
 	case errors.Is(err, fasthttp.ErrTimeout):

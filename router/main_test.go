@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -154,14 +155,20 @@ func (w *world) Cluster() any                                           { return
 func (w *world) Owner(c ownership.Cliente) any                          { return map[string]any{"cliente_id": c} }
 func (w *world) Known(context.Context, ownership.Cliente) (bool, error) { return w.known, nil }
 
-// running is a router with both ports open.
+// running is a router with its ports open.
 type running struct {
 	*Router
-	world        *world
-	public, peer string // addresses
+	world                 *world
+	public, trusted, peer string // addresses
 }
 
 func start(t *testing.T, w *world, change func(*Config)) *running {
+	t.Helper()
+	return startSecure(t, w, change, nil)
+}
+
+// startSecure is start with TLS on the peer port; nil: plain.
+func startSecure(t *testing.T, w *world, change func(*Config), secure *tls.Config) *running {
 	t.Helper()
 	cfg := Config{Node: "n1", Version: "test", Directory: w, Local: w, Operator: w, Orders: w, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
 	if change != nil {
@@ -173,12 +180,15 @@ func start(t *testing.T, w *world, change func(*Config)) *running {
 	}
 	run := &running{Router: r, world: w}
 	var serving sync.WaitGroup
-	for address, serve := range map[*string]func(net.Listener) error{&run.public: r.Serve, &run.peer: r.ServePeer} {
+	for address, serve := range map[*string]func(net.Listener) error{&run.public: r.Serve, &run.trusted: r.ServeTrusted, &run.peer: r.ServePeer} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		*address = l.Addr().String()
+		if secure != nil && address == &run.peer {
+			l = tls.NewListener(l, secure)
+		}
 		serving.Go(func() {
 			if err := serve(l); err != nil {
 				t.Error(err)

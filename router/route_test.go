@@ -3,15 +3,12 @@ package router
 import (
 	"fmt"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"session-manager/node/ownership"
 	"session-manager/router/api"
-	"session-manager/router/keys"
 )
 
 // elsewhere is a world whose cliente 51 is at another node's peer address.
@@ -237,33 +234,5 @@ func TestPeersProveThemselves(t *testing.T) {
 	})
 	if got := ask(t, "GET", "http://"+stranger.public+"/status", "", cliente); got.code != 503 {
 		t.Errorf("a node with another secret: %d %s", got.code, got.body)
-	}
-}
-
-func TestAPIKeys(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "keys")
-	all, err := keys.Make(file, "hub", true, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	some, err := keys.Make(file, "front", false, []ownership.Cliente{52})
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := keys.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := owner(t, func(c *Config) { c.Keys = set })
-	// A loopback listener asks for no key, and tests have no other; so the check itself is asked.
-	for key, want := range map[string]struct{ fiftyOne, operates bool }{all: {true, true}, some: {false, false}} {
-		grant := r.cfg.Keys.Check([]byte(key))
-		who := caller{grant}
-		if grant == nil || who.allows(51) != want.fiftyOne || who.operates() != want.operates {
-			t.Errorf("%+v", grant)
-		}
-	}
-	if got := ask(t, "GET", "http://"+r.public+"/status", "", cliente); got.code != 200 {
-		t.Errorf("on loopback without a key: %d", got.code)
 	}
 }

@@ -6,20 +6,20 @@
 //	                                                    nobody's? placement's node tries
 //
 // Routes follow ownership, which Directory knows from etcd's watch. What may be tried again is
-// one table, in route.go. The public port authenticates callers, the peer port other nodes.
+// one table, in route.go. The public port authenticates callers (auth.go), the peer port other nodes.
 package router
 
 import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -77,9 +77,9 @@ type Config struct {
 	Local       Local
 	Operator    Operator
 	Orders      Orders
-	PeerSecret  []byte         // authenticates nodes to one another; nil: any peer is believed
-	Keys        *keys.File     // API keys of the public port; nil: none are asked for
-	Trusted     []netip.Prefix // callers from here need no key; nor do those on a loopback listener
+	PeerSecret  []byte      // authenticates nodes to one another; nil: any peer is believed
+	PeerTLS     *tls.Config // of connections to other nodes; nil: plain
+	Keys        *keys.File  // API keys of the public port; nil: none are asked for
 	Limits      Limits
 	Log         *slog.Logger
 	Registry    *prometheus.Registry // gets the router's metrics, and is what /metrics shows
@@ -88,12 +88,13 @@ type Config struct {
 // maxReconnections is what callers are told as max_reconnection_attempts.
 const maxReconnections = 3
 
-// Router serves the public and the peer port.
+// Router serves the public, the trusted and the peer port.
 type Router struct {
 	cfg      Config
 	log      *slog.Logger
 	handler  *api.Handler
 	public   *fasthttp.Server
+	trusted  *fasthttp.Server
 	peer     *fasthttp.Server
 	client   *fasthttp.Client
 	token    string // that nodes show one another; "": none
@@ -113,7 +114,7 @@ var openAPI []byte
 //go:embed console.html
 var console []byte
 
-// New makes a router; Serve and ServePeer open its ports.
+// New makes a router; Serve, ServeTrusted and ServePeer open its ports.
 func New(cfg Config) (*Router, error) {
 	if cfg.Directory == nil || cfg.Local == nil || cfg.Operator == nil || cfg.Orders == nil || cfg.Registry == nil {
 		return nil, errors.New("router: a part is missing")
@@ -122,12 +123,13 @@ func New(cfg Config) (*Router, error) {
 	r := &Router{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registry),
 		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
-		client:  newClient(cfg.Limits),
+		client:  newClient(cfg.Limits, cfg.PeerTLS),
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
 	r.token = PeerToken(cfg.PeerSecret)
 	r.life, r.end = context.WithCancel(context.Background())
 	r.public = r.server(r.servePublic)
+	r.trusted = r.server(r.serveTrusted)
 	r.peer = r.server(r.servePeer)
 	return r, nil
 }
@@ -167,6 +169,9 @@ func (quiet) Printf(string, ...any) {}
 // Serve serves callers until Shutdown; then it returns nil.
 func (r *Router) Serve(l net.Listener) error { return served(r.public.Serve(l)) }
 
+// ServeTrusted serves callers who need no key until Shutdown; then it returns nil.
+func (r *Router) ServeTrusted(l net.Listener) error { return served(r.trusted.Serve(l)) }
+
 // ServePeer serves other nodes until Shutdown; then it returns nil.
 func (r *Router) ServePeer(l net.Listener) error { return served(r.peer.Serve(l)) }
 
@@ -177,14 +182,14 @@ func served(err error) error {
 	return err
 }
 
-// Shutdown closes the public port, lets its requests end, then the peer port: other nodes'
+// Shutdown closes the callers' ports, lets their requests end, then the peer port: other nodes'
 // requests are served to the last. Requests that are not done when ctx ends are given up.
 func (r *Router) Shutdown(ctx context.Context) error {
 	var err error
 	r.once.Do(func() {
 		stop := context.AfterFunc(ctx, r.end)
 		defer stop()
-		err = errors.Join(r.public.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
+		err = errors.Join(r.public.ShutdownWithContext(ctx), r.trusted.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
 		r.end()
 		r.standing.close()
 		r.client.CloseIdleConnections()

@@ -42,13 +42,14 @@ func (s *standing) remove(c net.Conn) {
 	delete(s.conns, c)
 }
 
-// close ends them all: the last thing that a node does which drains.
+// close ends them all: the last thing that a node does which drains. fasthttp ignores Close of
+// a connection that it closes itself, once its handler has returned: so the handler's read is ended.
 func (s *standing) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	for c := range s.conns {
-		_ = c.Close()
+		_ = c.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -56,12 +57,11 @@ func (s *standing) close() {
 func (r *Router) serveStanding(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(HeaderIncarnation, r.cfg.Incarnation)
 	ctx.Hijack(func(c net.Conn) {
-		defer c.Close()
+		_ = c.SetDeadline(time.Time{})
 		if !r.standing.add(c) {
 			return
 		}
 		defer r.standing.remove(c)
-		_ = c.SetDeadline(time.Time{})
 		_, _ = io.Copy(io.Discard, c)
 	})
 }

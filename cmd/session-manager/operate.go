@@ -1,28 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"session-manager/router/keys"
 )
 
-// callTimeout bounds a call of the operator's commands.
-const callTimeout = 5 * time.Second
-
-type statusCmd struct {
-	URL string `default:"http://127.0.0.1:3001" name:"url" help:"Any node's public address."`
-	Key string `env:"SESSION_MANAGER_API_KEY" help:"API key, where the node asks for one."`
-}
+type statusCmd struct{ remote }
 
 // Run prints the cluster as a table.
 func (c *statusCmd) Run(ctx context.Context, s streams) error {
@@ -37,7 +26,7 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 			VouchedBy string `json:"vouched_by"`
 		} `json:"nodes"`
 	}
-	if err := get(ctx, c.URL+"/cluster", c.Key, &cluster); err != nil {
+	if err := c.get(ctx, "/cluster", &cluster); err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -51,45 +40,10 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 	return table.Flush()
 }
 
-func get(ctx context.Context, url, key string, into any) error {
-	return call(ctx, http.MethodGet, url, key, nil, into)
-}
-
-// call makes one call; its error is what the node answered.
-func call(ctx context.Context, method, url, key string, body []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(url, "/"), bytes.NewReader(body))
-	if err != nil {
-		return usageError{fmt.Errorf("--url: %w", err)}
-	}
-	if key != "" {
-		request.Header.Set("X-API-Key", key)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		var failure struct {
-			Message string `json:"message"`
-		}
-		_ = json.NewDecoder(response.Body).Decode(&failure)
-		return fmt.Errorf("%s answers %s: %s", url, response.Status, failure.Message)
-	}
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(into)
-}
-
-type healthCmd struct {
-	URL string `default:"http://127.0.0.1:3001" name:"url" help:"The node's public address."`
-}
+type healthCmd struct{ remote }
 
 // Run exits 0 when the node is ready.
-func (c *healthCmd) Run(ctx context.Context) error { return get(ctx, c.URL+"/readyz", "", nil) }
+func (c *healthCmd) Run(ctx context.Context) error { return c.get(ctx, "/readyz", nil) }
 
 type versionCmd struct{}
 

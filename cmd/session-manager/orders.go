@@ -16,8 +16,7 @@ type moveCmd struct {
 	To      string        `help:"Name of the node that shall have it." placeholder:"NODE"`
 	Undo    bool          `help:"Leave the cliente to the ring again."`
 	Wait    time.Duration `default:"30s" help:"How long to wait until the node has it; 0: not at all."`
-	URL     string        `default:"http://127.0.0.1:3001" name:"url" help:"Any node's public address."`
-	Key     string        `env:"SESSION_MANAGER_API_KEY" help:"API key, where the node asks for one."`
+	remote
 }
 
 // Run gives the order and waits until it is carried out.
@@ -25,22 +24,22 @@ func (c *moveCmd) Run(ctx context.Context, s streams) error {
 	if (c.To == "") == !c.Undo || c.Cliente == 0 {
 		return usageError{fmt.Errorf("move: want a cliente from 1, and either --to NODE or --undo")}
 	}
-	owner := fmt.Sprintf("%s/owners/%d", c.URL, c.Cliente)
+	owner := fmt.Sprintf("/owners/%d", c.Cliente)
 	if c.Undo {
-		return call(ctx, http.MethodDelete, owner+"/target", c.Key, nil, nil)
+		return c.call(ctx, http.MethodDelete, owner+"/target", nil, nil)
 	}
 	body, err := json.Marshal(map[string]string{"node": c.To})
 	if err != nil {
 		return err
 	}
-	if err := call(ctx, http.MethodPut, owner+"/target", c.Key, body, nil); err != nil {
+	if err := c.call(ctx, http.MethodPut, owner+"/target", body, nil); err != nil {
 		return err
 	}
 	return await(ctx, c.Wait, func() (bool, string, error) {
 		var now struct {
 			Owner *string `json:"owner"`
 		}
-		if err := get(ctx, owner, c.Key, &now); err != nil {
+		if err := c.get(ctx, owner, &now); err != nil {
 			return false, err.Error(), nil
 		}
 		if now.Owner == nil {
@@ -58,16 +57,15 @@ type drainCmd struct {
 	Node string        `arg:"" help:"Name of the node."`
 	Undo bool          `help:"Let the node have clientes again."`
 	Wait time.Duration `default:"60s" help:"How long to wait until the node has none; 0: not at all."`
-	URL  string        `default:"http://127.0.0.1:3001" name:"url" help:"Any node's public address."`
-	Key  string        `env:"SESSION_MANAGER_API_KEY" help:"API key, where the node asks for one."`
+	remote
 }
 
 // Run gives the order and waits until it is carried out.
 func (c *drainCmd) Run(ctx context.Context, s streams) error {
 	if c.Undo {
-		return call(ctx, http.MethodDelete, c.URL+"/drains/"+c.Node, c.Key, nil, nil)
+		return c.call(ctx, http.MethodDelete, "/drains/"+c.Node, nil, nil)
 	}
-	if err := call(ctx, http.MethodPut, c.URL+"/drains/"+c.Node, c.Key, nil, nil); err != nil {
+	if err := c.call(ctx, http.MethodPut, "/drains/"+c.Node, nil, nil); err != nil {
 		return err
 	}
 	return await(ctx, c.Wait, func() (bool, string, error) {
@@ -77,7 +75,7 @@ func (c *drainCmd) Run(ctx context.Context, s streams) error {
 				Owned int    `json:"owned"`
 			} `json:"nodes"`
 		}
-		if err := get(ctx, c.URL+"/cluster", c.Key, &cluster); err != nil {
+		if err := c.get(ctx, "/cluster", &cluster); err != nil {
 			return false, err.Error(), nil
 		}
 		for _, n := range cluster.Nodes {

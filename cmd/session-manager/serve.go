@@ -17,6 +17,7 @@ import (
 
 	"session-manager/node"
 	"session-manager/node/ownership"
+	"session-manager/router/keys"
 )
 
 // serveCmd holds the flags of serve.
@@ -44,9 +45,11 @@ type serveCmd struct {
 	WhatsappRootKey  string `help:"The emulator's root key, 64 hex digits."`
 	DeviceName       string `default:"Session Manager" help:"What phones show under linked devices."`
 
-	APIKeysFile string   `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
-	Trusted     []string `name:"trusted-networks" help:"Networks whose callers need no API key, as CIDR, separated by commas."`
-	Insecure    bool     `help:"Allow a non-loopback --listen without API keys, and non-loopback peers without a cluster secret."`
+	TLS tlsFlags `embed:""`
+
+	APIKeysFile   string `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
+	TrustedListen string `help:"HOST:PORT for callers that cannot send a key: the same routes, no API key, plain HTTP. A loopback address, or one that a firewall keeps to trusted callers; never one behind a load balancer. Default: none."`
+	Insecure      bool   `help:"Allow a non-loopback --listen without API keys, a --trusted-listen on all addresses, and non-loopback peers without a cluster secret."`
 
 	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 5s to 60s. A node that dies is replaced after it."`
 	DrainTimeout time.Duration `default:"25s" help:"How long SIGTERM may take to hand sessions over."`
@@ -68,7 +71,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 // options checks the flags and maps them to those of a node. Its errors name the flag.
 func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
-		Name: c.NodeName, Listen: c.Listen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
+		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
@@ -80,7 +83,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		o.Listen = net.JoinHostPort("127.0.0.1", port) // as the ancestor did
 	}
 	o.Timing.TTL = c.LeaseTTL
-	for _, check := range []func(*node.Options) error{c.addresses, c.secrets, c.etcd, c.store, c.whatsapp, c.timing} {
+	for _, check := range []func(*node.Options) error{c.addresses, c.secrets, c.TLS.open, c.etcd, c.store, c.whatsapp, c.timing} {
 		if err := check(&o); err != nil {
 			return node.Options{}, err
 		}
@@ -98,7 +101,7 @@ func (c *serveCmd) logger(s streams) *slog.Logger {
 
 func (c *serveCmd) addresses(o *node.Options) error {
 	for flag, address := range map[string]string{
-		"listen": o.Listen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
+		"listen": o.Listen, "trusted-listen": o.TrustedListen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
 		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise,
 	} {
 		if _, port, err := net.SplitHostPort(address); address != "" && (err != nil || port == "") {
@@ -111,12 +114,9 @@ func (c *serveCmd) addresses(o *node.Options) error {
 	if !loopback(o.Listen) && c.APIKeysFile == "" && !c.Insecure {
 		return fmt.Errorf("--listen: %s can be reached from other machines: give --api-keys-file, or --insecure where a firewall stands between", o.Listen)
 	}
-	for _, p := range c.Trusted {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			return fmt.Errorf("--trusted-networks: %q is not a network like 10.0.0.0/8", p)
-		}
-		o.Trusted = append(o.Trusted, prefix)
+	// One address is a choice of callers; all of them are whatever network comes along.
+	if host, _, _ := net.SplitHostPort(o.TrustedListen); o.TrustedListen != "" && (host == "" || host == "0.0.0.0" || host == "::") && !c.Insecure {
+		return fmt.Errorf("--trusted-listen: %s is every address of this machine: name the one whose callers are trusted, or give --insecure", o.TrustedListen)
 	}
 	return nil
 }
@@ -132,6 +132,11 @@ func loopback(address string) bool {
 }
 
 func (c *serveCmd) secrets(o *node.Options) error {
+	if c.APIKeysFile != "" {
+		if _, err := keys.Open(c.APIKeysFile); err != nil {
+			return fmt.Errorf("--api-keys-file: %w", err)
+		}
+	}
 	if c.ClusterSecretFile == "" {
 		if !c.Insecure && (!loopback(o.PeerListen) || !loopback(o.GossipListen)) {
 			return errors.New("--cluster-secret-file: needed where --peer-listen or --gossip-listen can be reached from other machines")
