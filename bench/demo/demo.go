@@ -132,17 +132,7 @@ func (d *demo) do(ctx context.Context, s step) error {
 // keep shows where everything is and waits for Ctrl-C.
 func (d *demo) keep(ctx context.Context) {
 	d.report.line("\nup until Ctrl-C:")
-	for _, n := range d.cluster.Nodes() {
-		if n.Running() {
-			d.report.line("    %-9s %s  (console; /cluster, /metrics)  pid %d", n.Name(), n.URL(), n.PID())
-		}
-	}
-	d.report.line("    emulator  %s  (/events, /stats, /devices)  pid %d", d.cluster.EmulatorURL(), d.cluster.EmulatorProcess.PID())
-	for _, e := range d.cluster.Etcd {
-		d.report.line("    %-9s http://%s  pid %d", e.Name(), e.Endpoint(), e.PID())
-	}
-	d.report.line("    store     %s", d.cluster.Store.URL())
-	d.report.line("    logs      %s", d.cluster.Dir())
+	d.cluster.Show(d.o.Out)
 	a := d.exampleAccount()
 	d.report.line("    try:  curl -H 'X-Cliente-Id: %s' %s/status\n", a.cliente, d.runningURL())
 	<-ctx.Done()

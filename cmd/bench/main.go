@@ -18,8 +18,9 @@ import (
 )
 
 type commands struct {
-	Demo  demoCommand  `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
-	Smoke smokeCommand `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
+	Demo    demoCommand    `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
+	Cluster clusterCommand `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
+	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
 }
 
 type smokeCommand struct {

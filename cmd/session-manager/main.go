@@ -32,6 +32,7 @@ type cli struct {
 	Move    moveCmd    `cmd:"" help:"Move a cliente to a node, where it stays until this is undone."`
 	Drain   drainCmd   `cmd:"" help:"Make a node give its clientes to the others, and take none."`
 	Health  healthCmd  `cmd:"" help:"Exit 0 when the node on this machine is ready (for containers)."`
+	Cluster clusterCmd `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C, to try things out."`
 	Keys    keysCmd    `cmd:"" help:"Make, list and revoke API keys."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
