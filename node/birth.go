@@ -14,6 +14,7 @@ import (
 type registry interface {
 	Cluster(ctx context.Context) (ownership.Identity, int64, error)
 	CreateCluster(ctx context.Context, id ownership.Identity) error
+	ReplaceCluster(ctx context.Context, old, id ownership.Identity) error
 }
 
 // birthplace is the store's half.
@@ -49,6 +50,8 @@ func settle(ctx context.Context, etcd registry, st birthplace) (ownership.Identi
 			err = st.PutBirth(ctx, ownership.Identity{UUID: ulid.Make().String(), Generation: 1})
 		case ownership.BirthWriteEtcd:
 			err = etcd.CreateCluster(ctx, birth.Identity)
+		case ownership.BirthRenewEtcd:
+			err = etcd.ReplaceCluster(ctx, id, birth.Identity)
 		case ownership.BirthMark:
 			err = st.MarkBorn(ctx)
 		case ownership.BirthDone:

@@ -48,6 +48,25 @@ func (f *birthFakes) CreateCluster(_ context.Context, id ownership.Identity) err
 	return f.call()
 }
 
+func (f *birthFakes) ReplaceCluster(_ context.Context, old, id ownership.Identity) error {
+	if f.identity == old {
+		f.revision++
+		f.identity = id
+	}
+	return f.call()
+}
+
+// After an operator's word, whatever etcd has, the nodes bind it to the new generation.
+func TestSettleInANewGeneration(t *testing.T) {
+	for name, left := range map[string]ownership.Identity{"wiped": {}, "restored": {UUID: "u", Generation: 1}} {
+		f := &birthFakes{revision: 3, identity: left, birth: store.Birth{Identity: ownership.Identity{UUID: "u", Generation: 2}}}
+		id, err := settle(context.Background(), f, f)
+		if err != nil || id.Generation != 2 || f.identity != id || !f.birth.Born || f.birth.Revision != f.revision {
+			t.Errorf("%s: %+v, %v; left %+v", name, id, err, f)
+		}
+	}
+}
+
 func TestSettleFromNothing(t *testing.T) {
 	f := &birthFakes{revision: 1}
 	id, err := settle(context.Background(), f, f)

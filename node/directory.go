@@ -61,7 +61,7 @@ func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Sessi
 	case err == nil:
 		s.Wake()
 		return s, token.String(), nil
-	case errors.Is(err, errNoLease), errors.Is(err, errFlapping):
+	case errors.Is(err, errNoLease), errors.Is(err, errFlapping), errors.Is(err, errBarred):
 		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
 	case errors.Is(err, ownership.ErrFenced), errors.Is(err, ownership.ErrLeaseLost):
 		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)

@@ -94,6 +94,7 @@ func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.P
 var (
 	errNoLease  = errors.New("this node holds no lease yet")
 	errOrdered  = errors.New("an operator wants this node to have no clientes: session-manager drain --undo takes it back")
+	errBarred   = errors.New("this node takes nothing")
 	errFlapping = errors.New("this node lost its lease too often and takes nothing for a while")
 )
 

@@ -16,7 +16,7 @@ import (
 // Member states, as nodes/<name> says them.
 const (
 	stateReady    = "ready"
-	stateResting  = "resting"  // lost its lease too often (rule 8)
+	stateResting  = "resting"  // lost its lease too often (rule 8), or may take nothing (rule 1)
 	stateDraining = "draining" // on its way out
 	stateDrained  = "drained"  // has no clientes, or soon: an operator wants it so
 )
@@ -46,13 +46,16 @@ type leaser struct {
 	metrics *metrics
 	reason  *reason // why this node is not ready
 
-	mu       sync.Mutex // guards what follows, held excepted
-	flaps    *ownership.Flaps
-	member   etcd.Member
-	draining bool
-	ordered  bool // an operator wants this node to have no clientes
+	mu         sync.Mutex // guards what follows, held excepted
+	flaps      *ownership.Flaps
+	member     etcd.Member
+	draining   bool
+	generation int64 // of the held lease
+	barred     error // etcd is not the one that the store knows: nothing may be taken (rule 1)
+	ordered    bool  // an operator wants this node to have no clientes
 
 	held  atomic.Pointer[ownership.Lease]
+	doubt chan struct{}  // capacity 1: somebody has reason to think that etcd has ended the lease
 	rides sync.WaitGroup // polls of the store, and moves to a next lease
 }
 
@@ -102,10 +105,11 @@ func (l *leaser) granted(ctx context.Context, lease *ownership.Lease, generation
 	l.held.Store(lease)
 	l.keeper.LeaseGranted(lease, generation)
 	l.rides.Go(func() { l.ride(ctx, lease, generation) })
-	l.admit()
 	l.mu.Lock()
 	ordered := l.ordered
+	l.generation, l.barred = generation, nil
 	l.mu.Unlock()
+	l.admit()
 	if ordered {
 		l.reason.Set(errOrdered)
 	} else {
@@ -153,6 +157,7 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 	defer next.Stop()
 	deadline := time.NewTimer(time.Until(lease.Deadline()))
 	defer deadline.Stop()
+	asking := false // a renewal is under way
 	for {
 		select {
 		case <-ctx.Done():
@@ -163,8 +168,13 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 				return
 			}
 			deadline.Reset(time.Until(lease.Deadline()))
+		case <-l.doubt:
+			if !asking {
+				next.Reset(0)
+			}
 		case <-next.C:
 			sent := time.Now()
+			asking = true
 			under.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, l.timing.RenewTimeout)
 				defer cancel()
@@ -172,9 +182,11 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 				done <- renewal{sent, granted, err}
 			})
 		case r := <-done:
+			asking = false
 			next.Reset(max(0, l.timing.Renew-time.Since(r.sent)))
 			switch {
 			case errors.Is(r.err, etcd.ErrLeaseGone):
+				l.lastWord(ctx, lease)
 				lease.Lapse()
 				l.log.Error("etcd has ended the lease", "lease", lease.ID(), "store_vouches", !lease.Passed(time.Now()))
 				return
@@ -190,6 +202,14 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 				deadline.Reset(time.Until(lease.Deadline()))
 			}
 		}
+	}
+}
+
+// Doubt makes the leaser ask etcd for the lease at once.
+func (l *leaser) Doubt() {
+	select {
+	case l.doubt <- struct{}{}:
+	default:
 	}
 }
 

@@ -143,7 +143,7 @@ func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
 			},
 			wasMine: func(incarnation string) bool { return incarnation == "past" },
 			exit:    func(code int) { l.exited <- code },
-			flaps:   ownership.NewFlaps(timing), log: log, metrics: m, reason: &reason{},
+			flaps:   ownership.NewFlaps(timing), log: log, metrics: m, reason: &reason{}, doubt: make(chan struct{}, 1),
 			member: etcd.Member{Name: "n1", Incarnation: "now"},
 		}
 		var loops sync.WaitGroup
@@ -212,7 +212,7 @@ func TestLeaseEndedByEtcdStopsEverything(t *testing.T) {
 		l.etcd.end(1)
 		begun := time.Now()
 		<-s.done
-		if took := time.Since(begun); took > l.timing.Renew+l.timing.RenewTimeout {
+		if took := time.Since(begun); took > l.timing.AccusedHoldBack()-l.timing.Stop {
 			t.Errorf("noticed after %v", took)
 		}
 	})

@@ -48,6 +48,36 @@ func (l *leaser) Drain(ctx context.Context) {
 	l.Publish(ctx)
 }
 
+// Recheck asks whether etcd is still the one that the store knows (rule 1), which matters to a
+// node whose lease outlives etcd's restoration from an old copy: it takes nothing more, and what
+// it has goes on. A new generation, which an operator has begun, ends the lease.
+func (l *leaser) Recheck(ctx context.Context) {
+	lease := l.held.Load()
+	if lease == nil || lease.Riding(time.Now()) {
+		return // rule 1 comes before the next lease
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timing.TTL)
+	defer cancel()
+	id, err := l.settle(ctx)
+	l.mu.Lock()
+	generation, barred := l.generation, l.barred
+	switch {
+	case err == nil:
+		l.barred = nil
+	case errors.Is(err, ownership.ErrRestored), errors.Is(err, ownership.ErrWiped), errors.Is(err, ownership.ErrOtherStore):
+		l.barred = err
+	}
+	news := (l.barred == nil) != (barred == nil)
+	l.mu.Unlock()
+	switch {
+	case err == nil && id.Generation > generation:
+		l.log.Error("the cluster is in a new generation: all sessions of this node stop and start anew", "generation", id.Generation)
+		lease.End()
+	case news && err != nil:
+		l.log.Error("this node takes nothing more", "err", err)
+	}
+}
+
 // Order takes an operator's word whether this node should have clientes, and says whether
 // there is anything to be done about it.
 func (l *leaser) Order(ctx context.Context, drain bool) (news bool) {
@@ -94,13 +124,15 @@ func (l *leaser) Publish(ctx context.Context) {
 // admit lets the keeper take clientes, or not.
 func (l *leaser) admit() {
 	l.mu.Lock()
-	state := l.state()
+	state, barred := l.state(), l.barred
 	l.mu.Unlock()
 	switch {
 	case state == stateDraining, state == stateDrained:
 		l.keeper.Refuse(ownership.ErrDraining)
 	case l.held.Load() == nil:
 		l.keeper.Refuse(errNoLease)
+	case barred != nil:
+		l.keeper.Refuse(fmt.Errorf("%w: %w", errBarred, barred))
 	case state == stateResting:
 		l.keeper.Refuse(errFlapping)
 	default:
@@ -115,7 +147,7 @@ func (l *leaser) state() string {
 		return stateDraining
 	case l.ordered:
 		return stateDrained
-	case !l.flaps.MayTake(time.Now()):
+	case l.barred != nil, !l.flaps.MayTake(time.Now()):
 		return stateResting
 	}
 	return stateReady

@@ -68,6 +68,9 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	if err := retry(func(ctx context.Context) error {
 		_, err := settle(ctx, p.etcd, p.store)
+		if errors.Is(err, ownership.ErrWiped) && p.embedded != nil {
+			err = fmt.Errorf("this node runs an etcd of its own, which no other node can see: give all nodes of a store the same --etcd (%w)", err)
+		}
 		return err
 	}); err != nil {
 		return err
@@ -104,7 +107,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
 		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },
 		wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
-		log: o.Log, metrics: m, reason: p.reason,
+		log: o.Log, metrics: m, reason: p.reason, doubt: make(chan struct{}, 1),
 		member: etcd.Member{
 			Name: o.Name, Incarnation: p.process.Incarnation, Address: peer, Gossip: p.gossip.Addr(), Public: public,
 		},
@@ -114,7 +117,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	p.sweeper = &sweeper{
 		timing: o.Timing, node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view,
-		events: p.view.Events(), store: p.store, grace: p.grace, ends: p.witness, synced: p.view.Synced, publish: p.leaser.Publish, log: o.Log,
+		events: p.view.Events(), store: p.store, grace: p.grace, ends: p.witness, synced: p.view.Synced, doubt: p.leaser.Doubt, recheck: p.leaser.Recheck, publish: p.leaser.Publish, log: o.Log,
 	}
 	p.mover = &mover{
 		timing: o.Timing, node: o.Name, rate: o.RebalanceRate, drainRate: p.drainRate, keeper: p.keeper, leaser: p.leaser,

@@ -94,6 +94,21 @@ func (l *leaser) poll(ctx context.Context, lease *ownership.Lease, generation in
 	l.metrics.polls.WithLabelValues("ok").Inc()
 }
 
+// lastWord asks the store about a lease that etcd has ended before its time: etcd was wiped,
+// or somebody thinks that this process is dead. Our own deadline still stands, and whoever has
+// taken a cliente over meanwhile has raised its fence, or will find the note.
+func (l *leaser) lastWord(ctx context.Context, lease *ownership.Lease) {
+	if lease.Riding(time.Now()) {
+		return // it has been asked
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(l.timing.RenewTimeout, time.Until(lease.RenewBy())))
+	defer cancel()
+	l.mu.Lock()
+	generation := l.generation
+	l.mu.Unlock()
+	l.poll(ctx, lease, generation)
+}
+
 // succeed tries to get the next lease while the store vouches for what ran on the one that
 // etcd has ended. ok is false when the store has stopped vouching, or ctx has ended.
 func (l *leaser) succeed(ctx context.Context, old *ownership.Lease) (next *ownership.Lease, ok bool) {

@@ -140,6 +140,26 @@ func TestSessionsMoveToTheNextLease(t *testing.T) {
 	})
 }
 
+// etcd ends the lease of a node that lives, as after a wrong accusation. Those that nobody has
+// taken meanwhile stay.
+func TestLeaseEndedTooEarly(t *testing.T) {
+	withRider(t, func(t *testing.T, l *leaserTest, five, six *fakeSession) {
+		l.store.with(func() { delete(l.store.standing, 5) })
+		l.etcd.end(1)
+		l.keys.mu.Lock()
+		clear(l.keys.keys)
+		l.keys.mu.Unlock()
+		time.Sleep(l.timing.AccusedHoldBack() - l.timing.Stop)
+		if five.runs() || !six.runs() {
+			t.Errorf("runs: %v and %v", five.runs(), six.runs())
+		}
+		time.Sleep(time.Minute)
+		if !six.runs() || !l.keys.stands(6) || l.keeper.Riding() || len(l.sessions.started) != 2 {
+			t.Errorf("runs %v, rides %v, keys %v", six.runs(), l.keeper.Riding(), l.keys.keys)
+		}
+	})
+}
+
 // A swap that fails for a while is tried on; one that is fenced ends that session alone.
 func TestSwapThatFails(t *testing.T) {
 	withRider(t, func(t *testing.T, l *leaserTest, five, six *fakeSession) {

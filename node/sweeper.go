@@ -12,7 +12,6 @@ import (
 // wanted is the part of the store that the sweeper needs.
 type wanted interface {
 	Wanted(ctx context.Context, of ...ownership.Cliente) ([]ownership.Cliente, error)
-	SawRevision(ctx context.Context, revision int64) error
 }
 
 // sweeper starts what should run here and does not: each Sweep, and soon after an owner or a
@@ -28,6 +27,8 @@ type sweeper struct {
 	grace     *grace
 	ends      interface{ Changed() <-chan struct{} } // of other processes, as seen by the witness
 	synced    func() bool                            // whether records are in touch with etcd
+	doubt     func()                                 // says that the lease may have ended
+	recheck   func(ctx context.Context)              // whether etcd is the one that the store knows
 	publish   func(ctx context.Context)              // this node's state, which time alone may change
 	log       *slog.Logger
 
@@ -53,8 +54,11 @@ func (s *sweeper) Run(ctx context.Context) {
 			soon = true
 			sweep.Reset(s.timing.Settle)
 		case e := <-s.events:
-			if e.Kind == etcd.OwnerGone {
+			switch {
+			case e.Kind == etcd.OwnerGone && !e.WithMember:
 				s.keeper.KeyGone(e.Cliente, e.Owner.Revision)
+			case e.Kind == etcd.MemberGone && e.Member.Name == s.node:
+				s.doubt() // the lease with all its keys: what that means is the leaser's to find out
 			}
 			if e.Kind == etcd.OwnerGone && !e.WithMember {
 				s.handedOver(ctx, e.Cliente)
@@ -68,6 +72,9 @@ func (s *sweeper) Run(ctx context.Context) {
 			s.strays()
 			s.orphans()
 		case <-sweep.C:
+			if !soon {
+				s.recheck(ctx)
+			}
 			soon = false
 			s.publish(ctx)
 			graced := s.grace.Look(ctx)
@@ -87,12 +94,7 @@ func (s *sweeper) sweep(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timing.Sweep)
 	defer cancel()
-	if err := s.restore(ctx); err != nil {
-		return
-	}
-	if err := s.store.SawRevision(ctx, s.records.Revision()); err != nil {
-		s.log.Warn("etcd's revision was not written down", "err", err)
-	}
+	s.restore(ctx)
 }
 
 // handedOver starts a cliente that its owner has just given up in good order, without waiting
@@ -103,16 +105,16 @@ func (s *sweeper) handedOver(ctx context.Context, c ownership.Cliente) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timing.Renew)
 	defer cancel()
-	_ = s.restore(ctx, c)
+	s.restore(ctx, c)
 }
 
 // restore starts those of the clientes (none: of all) that should run, are owned by nobody, and
 // are placed here.
-func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) error {
+func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) {
 	clientes, err := s.store.Wanted(ctx, of...)
 	if err != nil {
 		s.log.Warn("the store does not say which clientes should run, asking again", "err", err)
-		return err
+		return
 	}
 	for _, c := range clientes {
 		if _, owned := s.records.Owner(c); owned {
@@ -125,7 +127,6 @@ func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) error {
 			s.keeper.Restore(c)
 		}
 	}
-	return nil
 }
 
 // strays gives back the keys under the present lease that the keeper knows nothing of. The

@@ -62,3 +62,33 @@ func (c *Client) CreateCluster(ctx context.Context, id ownership.Identity) error
 	}
 	return nil
 }
+
+// ReplaceCluster replaces the cluster record old by id; nil too where id stands already.
+// ErrOtherCluster: neither stands. ownership.ErrUnknownOutcome: it may have been replaced.
+func (c *Client) ReplaceCluster(ctx context.Context, old, id ownership.Identity) error {
+	before, err := json.Marshal(clusterRecord(old))
+	if err != nil {
+		return err
+	}
+	after, err := json.Marshal(clusterRecord(id))
+	if err != nil {
+		return err
+	}
+	ctx, call, done := c.begin(ctx)
+	defer done()
+	key := c.prefix + "cluster"
+	r, err := c.kv.Txn(ctx).If(clientv3.Compare(clientv3.Value(key), "=", string(before))).
+		Then(clientv3.OpPut(key, string(after))).Else(clientv3.OpGet(key)).Commit()
+	switch {
+	case err != nil:
+		return call.outcome(err)
+	case r.Succeeded:
+		return nil
+	}
+	for _, kv := range r.Responses[0].GetResponseRange().Kvs {
+		if string(kv.Value) == string(after) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: its record is not that of %s, generation %d", ErrOtherCluster, old.UUID, old.Generation)
+}

@@ -27,17 +27,18 @@ type Birth uint8
 const (
 	BirthWriteStore Birth = iota // both empty: write the store's row, born = false
 	BirthWriteEtcd               // create etcd's record from the store's by compare-and-set
+	BirthRenewEtcd               // replace etcd's record of an older generation likewise
 	BirthMark                    // both stand and agree: mark the store's row as born
 	BirthDone                    // nothing left to do
 )
 
 var (
 	// ErrOtherStore: this etcd belongs to another credential store.
-	ErrOtherStore = errors.New("this etcd belongs to another credential store: its cluster record is not the store's")
+	ErrOtherStore = errors.New("this etcd belongs to another credential store (its cluster record is not the store's): check --etcd and --store")
 	// ErrWiped: etcd lost its data. Fencing tokens would start anew below those of the fences.
-	ErrWiped = errors.New("etcd is empty but the credential store was born with one: etcd was wiped")
+	ErrWiped = errors.New("etcd is empty but the credential store was born with one: this is another etcd, check --etcd; or it was wiped, then run session-manager new-generation")
 	// ErrRestored: etcd was restored from an old copy, and would give out tokens a second time.
-	ErrRestored = errors.New("etcd's revision is behind what the credential store has seen: etcd was restored from an old copy")
+	ErrRestored = errors.New("etcd's revision is behind what the credential store has seen: etcd was restored from an old copy, run session-manager new-generation")
 )
 
 // Settle says what comes next, step by step until BirthDone, or why this store and this
@@ -54,6 +55,8 @@ func (f Found) Settle() (Birth, error) {
 		return 0, fmt.Errorf("%w (store: %s, generation %d)", ErrWiped, f.Store.UUID, f.Store.Generation)
 	case f.Etcd == none:
 		return BirthWriteEtcd, nil
+	case !f.Born && f.Etcd.UUID == f.Store.UUID && f.Etcd.Generation < f.Store.Generation:
+		return BirthRenewEtcd, nil // an operator has begun a new generation
 	case f.Etcd != f.Store:
 		return 0, fmt.Errorf("%w (etcd: %s generation %d; store: %s generation %d)",
 			ErrOtherStore, f.Etcd.UUID, f.Etcd.Generation, f.Store.UUID, f.Store.Generation)

@@ -61,8 +61,8 @@ func DefaultTiming() Timing {
 
 // AccusedHoldBack is how long the successor of an accused process waits that it has not seen
 // end: until the accused, if it lives, has asked for a renewal, learnt that its lease is gone,
-// and ended its sessions (rule 3c).
-func (t Timing) AccusedHoldBack() time.Duration { return t.Renew + t.RenewTimeout + t.Stop }
+// asked the store for its word, and ended its sessions (rule 3c).
+func (t Timing) AccusedHoldBack() time.Duration { return t.Renew + 2*t.RenewTimeout + t.Stop }
 
 // Validate refuses a Timing under which the invariants of the package do not hold.
 func (t Timing) Validate() error {

@@ -256,16 +256,20 @@ func TestSettle(t *testing.T) {
 		next  Birth
 		err   error
 	}{
-		"both empty":             {Found{}, BirthWriteStore, nil},
-		"store written":          {Found{Store: a}, BirthWriteEtcd, nil},
-		"etcd written":           {Found{Store: a, Etcd: a, EtcdRevision: 2}, BirthMark, nil},
-		"born":                   {Found{Store: a, Born: true, Etcd: a, EtcdRevision: 9, StoreRevision: 9}, BirthDone, nil},
-		"another store":          {Found{Etcd: a}, 0, ErrOtherStore},
-		"another etcd":           {Found{Store: a, Etcd: b}, 0, ErrOtherStore},
-		"another generation":     {Found{Store: a, Born: true, Etcd: Identity{"a", 2}}, 0, ErrOtherStore},
-		"etcd wiped":             {Found{Store: a, Born: true}, 0, ErrWiped},
-		"etcd restored":          {Found{Store: a, Born: true, Etcd: a, EtcdRevision: 8, StoreRevision: 9}, 0, ErrRestored},
-		"restored before marked": {Found{Store: a, Etcd: a, EtcdRevision: 8, StoreRevision: 9}, 0, ErrRestored},
+		"both empty":                 {Found{}, BirthWriteStore, nil},
+		"store written":              {Found{Store: a}, BirthWriteEtcd, nil},
+		"etcd written":               {Found{Store: a, Etcd: a, EtcdRevision: 2}, BirthMark, nil},
+		"born":                       {Found{Store: a, Born: true, Etcd: a, EtcdRevision: 9, StoreRevision: 9}, BirthDone, nil},
+		"another store":              {Found{Etcd: a}, 0, ErrOtherStore},
+		"another etcd":               {Found{Store: a, Etcd: b}, 0, ErrOtherStore},
+		"another generation":         {Found{Store: a, Born: true, Etcd: Identity{"a", 2}}, 0, ErrOtherStore},
+		"new generation, etcd old":   {Found{Store: Identity{"a", 2}, Etcd: a, EtcdRevision: 8}, BirthRenewEtcd, nil},
+		"new generation, etcd wiped": {Found{Store: Identity{"a", 2}}, BirthWriteEtcd, nil},
+		"new generation of another":  {Found{Store: Identity{"a", 2}, Etcd: b}, 0, ErrOtherStore},
+		"older generation":           {Found{Store: a, Etcd: Identity{"a", 2}}, 0, ErrOtherStore},
+		"etcd wiped":                 {Found{Store: a, Born: true}, 0, ErrWiped},
+		"etcd restored":              {Found{Store: a, Born: true, Etcd: a, EtcdRevision: 8, StoreRevision: 9}, 0, ErrRestored},
+		"restored before marked":     {Found{Store: a, Etcd: a, EtcdRevision: 8, StoreRevision: 9}, 0, ErrRestored},
 	} {
 		next, err := c.found.Settle()
 		if next != c.next || !errors.Is(err, c.err) {

@@ -44,3 +44,16 @@ func (s *Store) SawRevision(ctx context.Context, revision int64) error {
 	_, err := s.db.Exec(ctx, "UPDATE birth SET revision = $1 WHERE id = 1 AND revision < $1", revision)
 	return s.wrap(err)
 }
+
+// NewGeneration begins another life of the cluster: etcd's revisions may start anew, since
+// tokens of the new generation are above all others. Nodes bind etcd to it by themselves, and
+// sessions under older tokens end. It returns the new identity. An error where there is no birth.
+func (s *Store) NewGeneration(ctx context.Context) (ownership.Identity, error) {
+	var id ownership.Identity
+	err := s.db.QueryRow(ctx, `UPDATE birth SET generation = generation + 1, born = false, revision = 0
+		WHERE id = 1 RETURNING uuid, generation`).Scan(&id.UUID, &id.Generation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return id, errors.New("this store has never been used by a cluster: there is no generation to follow")
+	}
+	return id, s.wrap(err)
+}
