@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +135,7 @@ type fakeSession struct {
 	api.Session
 	hold  *ownership.Hold
 	stuck bool
+	state atomic.Value // api.State
 
 	once sync.Once
 	done chan struct{}
@@ -141,7 +143,11 @@ type fakeSession struct {
 }
 
 func (s *fakeSession) end(err error) { s.once.Do(func() { s.err = err; close(s.done) }) }
-func (s *fakeSession) Wake()         {}
+func (s *fakeSession) Snapshot() api.Snapshot {
+	state, _ := s.state.Load().(api.State)
+	return api.Snapshot{State: state}
+}
+func (s *fakeSession) Wake() {}
 func (s *fakeSession) Stop(cause error) {
 	if !s.stuck {
 		s.end(cause)
