@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ func TestPeersByTLS(t *testing.T) {
 	cert, key := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
 	a.Issue(cert, key, time.Hour)
 	w := begin(t, 6, cluster.Options{Nodes: 3, Store: cluster.Postgres, NodeArgs: []string{
+		"--rebalance-rate", "0", // owners stay
 		"--peer-tls-cert-file", cert, "--peer-tls-key-file", key, "--peer-tls-ca-file", a.File}})
 
 	for _, c := range w.clientes {
@@ -92,7 +94,9 @@ func TestPeersByTLS(t *testing.T) {
 	w.back(its, victim, moveLimit)
 	seen := false
 	for _, n := range w.Nodes() {
-		seen = seen || n != victim && strings.Contains(n.Tail(), "a node's process has ended")
+		log, err := os.ReadFile(n.LogPath())
+		w.must(err)
+		seen = seen || n != victim && strings.Contains(string(log), "a node's process has ended")
 	}
 	if !seen {
 		t.Error("no node has seen the end by its standing connection")
@@ -101,5 +105,14 @@ func TestPeersByTLS(t *testing.T) {
 		w.send(w.Client(victim), c, "after the failover")
 		w.arrivedOnce(c, "after the failover")
 	}
+
+	leaver := w.owner(w.clientes[0])
+	begun = time.Now()
+	code, err := leaver.Terminate(within(t, 20*time.Second))
+	w.must(err)
+	if code != 0 {
+		t.Errorf("%s ended with code %d", leaver.Name(), code)
+	}
+	t.Logf("%s left within %v", leaver.Name(), time.Since(begun).Round(time.Millisecond))
 	w.clean(0)
 }

@@ -38,6 +38,8 @@ func TestBadConfiguration(t *testing.T) {
 		"--whatsapp-endpoint":   {"--whatsapp-endpoint", "http://x", "--whatsapp-root-key", strings.Repeat("a", 64)},
 		"--trusted-listen":      {"--trusted-listen", "nonsense"},
 		"every address":         {"--trusted-listen", "0.0.0.0:3002"},
+		"is every address":      {"--trusted-listen", ":3002"},
+		"[::]:3002 is every":    {"--trusted-listen", "[::]:3002"},
 		"--api-keys-file":       {"--api-keys-file", short},
 		"TTL is 1s":             {"--lease-ttl", "1s"},
 		"whole seconds":         {"--lease-ttl", "4500ms"},

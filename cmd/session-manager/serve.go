@@ -115,7 +115,7 @@ func (c *serveCmd) addresses(o *node.Options) error {
 		return fmt.Errorf("--listen: %s can be reached from other machines: give --api-keys-file, or --insecure where a firewall stands between", o.Listen)
 	}
 	// One address is a choice of callers; all of them are whatever network comes along.
-	if host, _, _ := net.SplitHostPort(o.TrustedListen); o.TrustedListen != "" && (host == "" || host == "0.0.0.0" || host == "::") && !c.Insecure {
+	if everywhere(o.TrustedListen) && !c.Insecure {
 		return fmt.Errorf("--trusted-listen: %s is every address of this machine: name the one whose callers are trusted, or give --insecure", o.TrustedListen)
 	}
 	return nil
@@ -129,6 +129,13 @@ func loopback(address string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// everywhere says whether the address stands for all those of this machine.
+func everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, notIP := netip.ParseAddr(host)
+	return err == nil && (host == "" || notIP == nil && ip.Unmap().IsUnspecified())
 }
 
 func (c *serveCmd) secrets(o *node.Options) error {
