@@ -128,8 +128,8 @@ func (c *Cluster) AddNode(ctx context.Context) (*Node, error) {
 }
 
 // newProcess books a process that Close is to end.
-func (c *Cluster) newProcess(name, program string, args []string, ready func(context.Context, string) (bool, error)) (*Process, error) {
-	p := &Process{name: name, path: filepath.Join(c.o.BinDir, program), args: args, log: filepath.Join(c.dir, name+".log"), ready: ready, trace: c.o.Log}
+func (c *Cluster) newProcess(name string, at Place, program string, args []string, ready func(context.Context, string) (bool, error)) (*Process, error) {
+	p := &Process{name: name, enter: at.Enter, path: filepath.Join(c.o.BinDir, program), args: args, log: filepath.Join(c.dir, name+".log"), ready: ready, trace: c.o.Log}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

@@ -8,7 +8,11 @@ import (
 )
 
 func (c *Cluster) startEmulator(ctx context.Context) error {
-	addr, err := c.freeAddr()
+	place, err := c.o.place("emulator")
+	if err != nil {
+		return err
+	}
+	addr, err := c.freeAddr(place.Host)
 	if err != nil {
 		return err
 	}
@@ -16,7 +20,7 @@ func (c *Cluster) startEmulator(ctx context.Context) error {
 	if c.o.FewPrekeys {
 		args = append(args, "--few-prekeys")
 	}
-	p, err := c.newProcess("emulator", emulatorProgram, args, func(_ context.Context, out string) (bool, error) {
+	p, err := c.newProcess("emulator", place, emulatorProgram, args, func(_ context.Context, out string) (bool, error) {
 		words, ok := readyLine(out)
 		if ok && (words["listen"] == "" || words["root_key"] == "") {
 			return false, fmt.Errorf("start emulator: its ready line lacks listen= or root_key=")

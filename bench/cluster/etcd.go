@@ -14,7 +14,10 @@ import (
 type Etcd struct {
 	*Process
 	client, peer string // addresses
+	place        Place
 }
+
+func etcdName(i int) string { return fmt.Sprintf("etcd%d", i+1) }
 
 // Endpoint is where clients connect, host:port.
 func (e *Etcd) Endpoint() string { return e.client }
@@ -24,21 +27,25 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	var initial []string
 	members := make([]*Etcd, c.o.Etcd)
 	for i := range members {
-		client, err := c.freeAddr()
+		place, err := c.o.place(etcdName(i))
 		if err != nil {
 			return err
 		}
-		peer, err := c.freeAddr()
+		client, err := c.freeAddr(place.Host)
 		if err != nil {
 			return err
 		}
-		members[i] = &Etcd{client: client, peer: peer}
-		initial = append(initial, fmt.Sprintf("etcd%d=http://%s", i+1, peer))
+		peer, err := c.freeAddr(place.Host)
+		if err != nil {
+			return err
+		}
+		members[i] = &Etcd{client: client, peer: peer, place: place}
+		initial = append(initial, fmt.Sprintf("%s=http://%s", etcdName(i), peer))
 	}
 	var starts []func(context.Context) error
 	for i, e := range members {
-		name := fmt.Sprintf("etcd%d", i+1)
-		p, err := c.newProcess(name, etcdProgram, []string{
+		name := etcdName(i)
+		p, err := c.newProcess(name, e.place, etcdProgram, []string{
 			"--name", name, "--data-dir", filepath.Join(c.dir, name),
 			"--listen-client-urls", "http://" + e.client, "--advertise-client-urls", "http://" + e.client,
 			"--listen-peer-urls", "http://" + e.peer, "--initial-advertise-peer-urls", "http://" + e.peer,

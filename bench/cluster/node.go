@@ -39,9 +39,13 @@ func (c *Cluster) newNode() (*Node, error) {
 	c.mu.Lock()
 	name := fmt.Sprintf("node%d", len(c.nodes)+1)
 	c.mu.Unlock()
+	place, err := c.o.place(name)
+	if err != nil {
+		return nil, err
+	}
 	args := []string{"serve", "--node-name", name, "--data", filepath.Join(c.dir, name), "--store", c.Store.URL()}
 	for _, flag := range []string{"--listen", "--peer-listen", "--gossip-listen"} {
-		addr, err := c.freeAddr()
+		addr, err := c.freeAddr(place.Host)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +58,7 @@ func (c *Cluster) newNode() (*Node, error) {
 		args = append(args, "--whatsapp-endpoint", c.about.Endpoint, "--whatsapp-root-key", c.about.RootKey)
 	}
 	n := &Node{}
-	p, err := c.newProcess(name, nodeProgram, append(args, c.o.NodeArgs...), n.isReady)
+	p, err := c.newProcess(name, place, nodeProgram, append(args, c.o.NodeArgs...), n.isReady)
 	if err != nil {
 		return nil, err
 	}

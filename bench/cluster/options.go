@@ -31,7 +31,27 @@ type Options struct {
 	// FewPrekeys makes pairing an eighth as costly (see emulator.Options).
 	FewPrekeys bool
 	NodeArgs   []string // more flags for every node
-	Log        *slog.Logger
+	// Place says where a process runs, by its name: node1, etcd1, emulator, postgres. nil: all
+	// on this machine's loopback.
+	Place func(name string) (Place, error)
+	Log   *slog.Logger
+}
+
+// Place is a network that a process runs in. The zero Place is this process's own, on loopback.
+type Place struct {
+	Host  string   // address to listen on; "": 127.0.0.1
+	Enter []string // command that runs what follows it there; postgres must be in ours
+}
+
+func (o *Options) place(name string) (Place, error) {
+	if o.Place == nil {
+		return Place{Host: loopbackHost}, nil
+	}
+	p, err := o.Place(name)
+	if p.Host == "" {
+		p.Host = loopbackHost
+	}
+	return p, err
 }
 
 // ErrNotBuilt: a program is missing in BinDir.

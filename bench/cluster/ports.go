@@ -2,9 +2,9 @@ package cluster
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
 )
 
 // Ports are taken from below the range that the kernel gives to outgoing connections (32768
@@ -17,9 +17,12 @@ const (
 
 var errNoPort = errors.New("no free port on loopback")
 
-// freeAddr is an address of loopback on which nobody listens, by TCP or UDP, and which was
-// not given out before: what a restart comes back to must not be somebody else's by then.
-func (c *Cluster) freeAddr() (string, error) {
+const loopbackHost = "127.0.0.1"
+
+// freeAddr is an address of the host on whose port nobody listens here, by TCP or UDP, and
+// which was not given out before: what a restart comes back to must not be somebody else's by
+// then.
+func (c *Cluster) freeAddr(host string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for range portTries {
@@ -28,7 +31,7 @@ func (c *Cluster) freeAddr() (string, error) {
 			continue
 		}
 		c.given[port] = true
-		return loopback(port), nil
+		return net.JoinHostPort(host, strconv.Itoa(port)), nil
 	}
 	return "", errNoPort
 }
@@ -46,4 +49,4 @@ func isFree(port int) bool {
 	return u.Close() == nil
 }
 
-func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+func loopback(port int) string { return net.JoinHostPort(loopbackHost, strconv.Itoa(port)) }

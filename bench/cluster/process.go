@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +26,7 @@ var ErrNotRunning = errors.New("process is not running")
 // concurrent use; of several Starts at once the later ones fail.
 type Process struct {
 	name  string
+	enter []string // command that runs the program elsewhere; nil: here
 	path  string
 	args  []string
 	log   string // file that stdout and stderr go to, appended to over restarts
@@ -125,7 +127,8 @@ func (p *Process) launch() (*run, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	cmd := exec.Command(p.path, p.args...)
+	line := slices.Concat(p.enter, []string{p.path}, p.args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log // a file, not a pipe: a slow reader must not stop the program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -212,6 +215,12 @@ func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
 
 // Resume undoes Pause.
 func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
+
+// Log is all that it has printed, over all its lives; "" where that cannot be read.
+func (p *Process) Log() string {
+	out, _ := readFrom(p.log, 0)
+	return out
+}
 
 // Tail is the end of the log, each line indented and named.
 func (p *Process) Tail() string {

@@ -23,7 +23,11 @@ func (c *Cluster) startStore(ctx context.Context) error {
 	case SQLite:
 		c.Store = &Store{url: "sqlite:" + filepath.Join(c.dir, "store.db")}
 	case Postgres:
-		server, err := postgres.Start(ctx, postgres.Options{})
+		place, err := c.o.place("postgres")
+		if err != nil {
+			return err
+		}
+		server, err := postgres.Start(ctx, postgres.Options{Host: place.Host})
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+const loopback = "127.0.0.1"
+
 // ErrMissing: the server's programs are not installed.
 var ErrMissing = errors.New("no Postgres server found: install it (apt-get install postgresql)")
 
@@ -27,6 +30,9 @@ var ErrMissing = errors.New("no Postgres server found: install it (apt-get insta
 type Options struct {
 	Dir     string // "": a temporary one, removed at Close; one with a cluster in it goes on with that
 	Durable bool   // fsync on, as in earnest; off is faster and enough for tests
+	// Host is the address to listen on; "": 127.0.0.1. Whoever is on its network is let in: it
+	// must be one that the caller has made for itself.
+	Host string
 }
 
 // Server is a running server.
@@ -34,6 +40,7 @@ type Server struct {
 	dir     string
 	own     bool // the directory goes at Close
 	bin     string
+	host    string
 	port    int
 	durable bool
 	account *syscall.Credential // whom it runs as; nil: as ourselves
@@ -48,7 +55,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: o.Dir, bin: bin, durable: o.Durable}
+	s := &Server{dir: o.Dir, bin: bin, durable: o.Durable, host: cmp.Or(o.Host, loopback)}
 	if s.dir == "" {
 		if s.dir, err = os.MkdirTemp("", "postgres-"); err != nil {
 			return nil, err
@@ -81,7 +88,7 @@ func (s *Server) begin(ctx context.Context) error {
 	}
 	for try := 1; ; try++ {
 		var err error
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = freePort(s.host); err != nil {
 			return err
 		}
 		// Somebody else may have taken the port since.
@@ -146,11 +153,19 @@ func (s *Server) create(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	return nil
+	if s.host == loopback {
+		return nil
+	}
+	hba, err := os.OpenFile(filepath.Join(s.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = hba.WriteString("host all all samenet trust\n")
+	return errors.Join(err, hba.Close())
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(host string) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return 0, err
 	}
@@ -173,7 +188,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer log.Close()
 	onOff := map[bool]string{true: "on", false: "off"}[s.durable]
-	s.cmd = s.command(context.Background(), "postgres", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-k", "",
+	s.cmd = s.command(context.Background(), "postgres", "-D", s.data(), "-h", s.host, "-p", strconv.Itoa(s.port), "-k", "",
 		"-c", "fsync="+onOff, "-c", "full_page_writes="+onOff, "-c", "max_connections=200")
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -202,7 +217,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) URL() string { return s.url("postgres") }
 
 func (s *Server) url(database string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", net.JoinHostPort(s.host, strconv.Itoa(s.port)), database)
 }
 
 // NewDatabase makes an empty database and returns its URL.

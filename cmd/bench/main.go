@@ -20,6 +20,7 @@ import (
 type commands struct {
 	Demo    demoCommand    `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
 	Cluster clusterCommand `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
+	Faults  faultsCommand  `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
 	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
 }
 

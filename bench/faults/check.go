@@ -1,0 +1,96 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"session-manager/bench/cluster"
+)
+
+// takeLimit is how long after the end of the load incoming messages may still be on their way:
+// WhatsApp gives again, at the next login, what was not acknowledged.
+const takeLimit = 20 * time.Second
+
+// check compares what callers were told with what the phones have, asks the referee and the
+// audit, and tells it all. The load has ended. overlaps says how many sockets may have
+// overlapped: none, but where processes were paused (-1: any).
+func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) error {
+	r.noteAll("harness: %s", w.troubles)
+	untaken, err := w.untaken(ctx, l)
+	if err != nil {
+		return err
+	}
+	lost, doubled, err := w.compare(ctx, l)
+	if err != nil {
+		return err
+	}
+	r.never("lost sent", len(lost))
+	r.noteAll("acknowledged, and not on the phone: %s", lost)
+	r.never("lost incoming", len(untaken))
+	r.noteAll("written to a cliente, and never acknowledged: %s", untaken)
+	r.never("doubled", len(doubled))
+	r.noteAll("doubled: %s", doubled)
+	stats, err := w.Emulator.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	r.never("forks", int(stats.RatchetForks-w.begun.RatchetForks))
+	r.never("undecryptable", int(stats.Undecryptable-w.begun.Undecryptable))
+	r.never("empty sends", int(stats.Empty-w.begun.Empty))
+	if n := float64(stats.Overlaps - w.begun.Overlaps); overlaps < 0 {
+		r.tell("overlaps", n, "")
+	} else {
+		r.atMost("overlaps", n, "", float64(overlaps))
+	}
+	r.tell("conflicts", float64(stats.Conflicts-w.begun.Conflicts), "")
+	r.tell("same ID again", float64(stats.Duplicates-w.begun.Duplicates), "")
+	w.watch.mu.Lock()
+	var judged []string
+	for _, e := range w.watch.judged {
+		judged = append(judged, fmt.Sprintf("#%d %s %s %s login %d %s", e.N, e.At.Format("15:04:05.000"), e.Kind, e.Device, e.Login, e.Detail))
+	}
+	w.watch.mu.Unlock()
+	r.noteAll("referee: %s", judged)
+	return w.audit.sum(ctx, r)
+}
+
+// untaken are the letters that no device has acknowledged within takeLimit.
+func (w *world) untaken(ctx context.Context, l *load) (ids []string, err error) {
+	waiting, cancel := context.WithTimeout(ctx, takeLimit)
+	defer cancel()
+	left := slices.Clone(l.letters)
+	_ = w.watch.await(waiting, func() bool { // in time or not: what is left tells
+		left = slices.DeleteFunc(left, func(m letter) bool { return w.watch.receipts[cluster.NumberOf(m.cliente)+" "+m.id] })
+		return len(left) == 0
+	})
+	for _, m := range left {
+		ids = append(ids, fmt.Sprintf("%s to cliente %s, at %s", m.id, m.cliente, m.at.Format("15:04:05.000")))
+	}
+	return ids, ctx.Err()
+}
+
+// compare looks for every send on the phone that it was for. A text is one send's own, so one
+// that is shown twice went out under two IDs.
+func (w *world) compare(ctx context.Context, l *load) (lost, doubled []string, err error) {
+	shown := make(map[string]int)
+	for n := range friends {
+		inbox, err := w.Emulator.Inbox(ctx, friend(n))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, m := range inbox {
+			shown[m.Text]++
+		}
+	}
+	for _, s := range l.sends {
+		if s.id != "" && shown[s.text] == 0 {
+			lost = append(lost, fmt.Sprintf("%s (%s), begun %s, acknowledged after %v, %d tries before", s.text, s.id, s.begun.Format("15:04:05.000"), s.wait, len(s.failed)))
+		}
+		if shown[s.text] > 1 {
+			doubled = append(doubled, fmt.Sprintf("%s is shown %d times, begun %s, %d tries before", s.text, shown[s.text], s.begun.Format("15:04:05.000"), len(s.failed)))
+		}
+	}
+	return lost, doubled, nil
+}

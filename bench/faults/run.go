@@ -1,0 +1,162 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrBroken: a promise was broken, or a scenario could not be carried out. The report says which.
+var ErrBroken = errors.New("a promise was broken, or a scenario not carried out")
+
+// Options of a run. A zero is the scenario's own size.
+type Options struct {
+	Scenario string // its name, several with commas, or "all"
+	BinDir   string // of the programs
+	Dir      string // of data and logs; "": a temporary one
+	Out      io.Writer
+	File     string // the results go here as JSON; "": nowhere
+	Verbose  bool   // tell what goes on, too
+
+	Clientes int           // paired at the beginning, of all nodes together
+	Rate     int           // sends a second; negative: none
+	For      time.Duration // how long the fault lasts
+	Rounds   int           // how often it is done
+	PauseMin time.Duration // of the scenario pause
+	PauseMax time.Duration
+	Start    int    // --start-rate of the nodes, in the scenario herd
+	Seed     uint64 // of what is random; 0: by the clock
+}
+
+// scenario is a row of what the product has promised.
+type scenario struct {
+	about    string
+	defaults Options // of its full size
+	cuts     bool    // needs networks of its own: root
+	nodeArgs func(o Options) []string
+	run      func(ctx context.Context, w *world, r *Result) error
+}
+
+// Names are those of all scenarios, sorted.
+func Names() []string { return sortedKeys(scenarios) }
+
+// About is a scenario in words.
+func About(name string) string { return scenarios[name].about }
+
+// Run runs scenarios one after the other, tells each in one line, and returns ErrBroken where a
+// promise was broken. A bar that was missed is told, and is no error.
+func Run(ctx context.Context, o Options) error {
+	names := strings.Split(o.Scenario, ",")
+	if o.Scenario == "all" {
+		names = Names()
+	}
+	for _, name := range names {
+		if _, ok := scenarios[name]; !ok {
+			return fmt.Errorf("scenario %q: want %s or all", name, strings.Join(Names(), ", "))
+		}
+	}
+	if Inside() {
+		if err := furnish(ctx); err != nil {
+			return err
+		}
+	}
+	var results []*Result
+	broken := false
+	for _, name := range names {
+		r := one(ctx, name, o)
+		results = append(results, r)
+		broken = broken || r.Broken()
+		fmt.Fprintln(o.Out, r)
+		if r.Verdict() != "PASS" || o.Verbose {
+			for _, n := range r.Notes {
+				fmt.Fprintln(o.Out, "    "+n)
+			}
+		}
+		if err := write(o.File, results); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if broken {
+		return ErrBroken
+	}
+	return nil
+}
+
+// one runs a scenario in a cluster of its own.
+func one(ctx context.Context, name string, o Options) *Result {
+	s := scenarios[name]
+	o = o.filled(s.defaults)
+	r := &Result{Scenario: name, Begun: time.Now()}
+	err := func() error {
+		var args []string
+		if s.nodeArgs != nil {
+			args = s.nodeArgs(o)
+		}
+		w, err := begin(ctx, o, s.cuts, args...)
+		if err != nil {
+			return err
+		}
+		err = s.run(ctx, w, r)
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, w.Tails())
+		}
+		return errors.Join(err, w.close())
+	}()
+	if err != nil {
+		r.Err = err.Error()
+	}
+	r.Took = time.Since(r.Begun).Seconds()
+	return r
+}
+
+// filled has the scenario's sizes where none was asked for.
+func (o Options) filled(d Options) Options {
+	fill(&o.Clientes, d.Clientes, 300)
+	fill(&o.Rate, d.Rate, 50)
+	fill(&o.For, d.For, 20*time.Second)
+	fill(&o.Rounds, d.Rounds, 1)
+	fill(&o.PauseMin, d.PauseMin, time.Second)
+	fill(&o.PauseMax, d.PauseMax, time.Minute)
+	fill(&o.Start, d.Start, 50)
+	fill(&o.Seed, uint64(time.Now().UnixNano()), 1)
+	return o
+}
+
+func fill[T comparable](v *T, choices ...T) {
+	var zero T
+	for _, c := range choices {
+		if *v == zero {
+			*v = c
+		}
+	}
+}
+
+// say tells what goes on.
+func (o Options) say(format string, args ...any) {
+	if o.Verbose {
+		fmt.Fprintf(o.Out, "    %s "+format+"\n", append([]any{time.Now().Format("15:04:05.000")}, args...)...)
+	}
+}
+
+func write(file string, results []*Result) error {
+	if file == "" {
+		return nil
+	}
+	raw, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
+}
+
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
