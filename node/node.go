@@ -97,6 +97,7 @@ func Run(ctx context.Context, o Options) error {
 		<-running.Done()
 		// 4. The end, planned or not. The peer port closes when nothing of ours runs any more:
 		// to other nodes its end is evidence of just that.
+		r.Leave()
 		p.drain()
 		p.stop()
 	}
@@ -144,9 +145,19 @@ func (p *parts) drain() {
 	p.o.Log.Info("draining", "node", p.o.Name)
 	ctx, cancel := context.WithTimeout(context.Background(), p.o.DrainTimeout)
 	defer cancel()
+	alone := len(p.placement.Takers()) < 2
+	begun := time.Now()
 	p.leaser.Drain(ctx)
 	if left := p.keeper.Drain(ctx, p.drainRate()); left > 0 {
 		p.o.Log.Error("drain timeout: sessions are cut off", "sessions", left)
+	}
+	if alone {
+		return // nobody who could serve instead: nothing to wait for
+	}
+	// /readyz says 503 since begun. Until a load balancer has looked, requests still come.
+	select {
+	case <-time.After(p.o.DrainGrace - time.Since(begun)):
+	case <-ctx.Done():
 	}
 }
 

@@ -41,6 +41,7 @@ type Options struct {
 
 	Timing       ownership.Timing
 	DrainTimeout time.Duration // after which a draining node stops what it still holds
+	DrainGrace   time.Duration // for which a draining node serves at least: load balancers notice meanwhile
 	StartRate    int           // sessions started a second; 0: unlimited
 	// RebalanceRate is how many clientes a second this node hands over to where the ring
 	// places them; 0: none, they stay where they are.
@@ -78,6 +79,8 @@ func (o *Options) complete() error {
 		return errors.New("data directory is empty")
 	case o.DrainTimeout <= 0:
 		return fmt.Errorf("drain timeout is %v, must be positive", o.DrainTimeout)
+	case o.DrainGrace < 0:
+		return fmt.Errorf("drain grace is %v, must not be negative", o.DrainGrace)
 	case o.StartRate < 0:
 		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
 	case o.RebalanceRate < 0:

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -235,4 +236,25 @@ func TestPeersProveThemselves(t *testing.T) {
 	if got := ask(t, "GET", "http://"+stranger.public+"/status", "", cliente); got.code != 503 {
 		t.Errorf("a node with another secret: %d %s", got.code, got.body)
 	}
+}
+
+// A node that leaves still answers, and has its callers connect anew: elsewhere, by a load balancer.
+func TestLeavingClosesCallersConnections(t *testing.T) {
+	r := start(t, newWorld(), nil)
+	for _, leaves := range []bool{false, true} {
+		if leaves {
+			r.Leave()
+		}
+		for address, closes := range map[string]bool{r.public: leaves, r.peer: false} {
+			response, err := http.Get("http://" + address + "/livez")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusOK || response.Close != closes {
+				t.Errorf("leaves %v: %d, closes %v, want %v", leaves, response.StatusCode, response.Close, closes)
+			}
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }

@@ -101,6 +101,7 @@ type Router struct {
 	metrics  *metrics
 	scrape   fasthttp.RequestHandler
 	waiting  atomic.Int64
+	leaving  atomic.Bool
 	standing standing
 
 	life context.Context // ends at Shutdown's deadline: requests still under way give up
@@ -128,8 +129,8 @@ func New(cfg Config) (*Router, error) {
 	}
 	r.token = PeerToken(cfg.PeerSecret)
 	r.life, r.end = context.WithCancel(context.Background())
-	r.public = r.server(r.servePublic)
-	r.trusted = r.server(r.serveTrusted)
+	r.public = r.server(r.parting(r.servePublic))
+	r.trusted = r.server(r.parting(r.serveTrusted))
 	r.peer = r.server(r.servePeer)
 	return r, nil
 }
@@ -182,6 +183,10 @@ func served(err error) error {
 	return err
 }
 
+// Leave makes every answer to a caller close its connection, so that the next request comes by a
+// new one, which a load balancer opens elsewhere.
+func (r *Router) Leave() { r.leaving.Store(true) }
+
 // Shutdown closes the callers' ports, lets their requests end, then the peer port: other nodes'
 // requests are served to the last. Requests that are not done when ctx ends are given up.
 func (r *Router) Shutdown(ctx context.Context) error {
@@ -215,6 +220,16 @@ func (r *Router) guarded(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			r.metrics.served(name, ctx.Response.StatusCode(), time.Since(begun))
 		}()
 		next(ctx)
+	}
+}
+
+// parting closes the connections of callers after Leave.
+func (r *Router) parting(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		next(ctx)
+		if r.leaving.Load() {
+			ctx.SetConnectionClose()
+		}
 	}
 }
 

@@ -53,6 +53,7 @@ type serveCmd struct {
 
 	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 5s to 60s. A node that dies is replaced after it."`
 	DrainTimeout time.Duration `default:"25s" help:"How long SIGTERM may take to hand sessions over."`
+	DrainGrace   time.Duration `default:"3s" help:"How long a node with others serves on after /readyz has turned 503, at least: load balancers notice meanwhile."`
 	StartRate    int           `default:"50" help:"Sessions started a second; 0: unlimited."`
 	Rebalance    int           `name:"rebalance-rate" default:"5" help:"Clientes a second that this node hands over to where the ring places them, idle ones first; 0: none."`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
@@ -75,7 +76,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
-		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Version: version,
+		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Version: version,
 		Ready: func(a node.Addresses) { fmt.Fprintln(s.out, a) },
 		Log:   c.logger(s),
 	}
@@ -238,6 +239,9 @@ func (c *serveCmd) timing(o *node.Options) error {
 	}
 	if c.DrainTimeout <= 0 {
 		return fmt.Errorf("--drain-timeout: %v is not positive", c.DrainTimeout)
+	}
+	if c.DrainGrace < 0 || c.DrainGrace >= c.DrainTimeout {
+		return fmt.Errorf("--drain-grace: %v is not from 0s to below --drain-timeout, %v", c.DrainGrace, c.DrainTimeout)
 	}
 	if c.Rebalance < 0 {
 		return fmt.Errorf("--rebalance-rate: %d is negative", c.Rebalance)
