@@ -37,7 +37,7 @@ func (k *keeper) call(en *entry, e ownership.Effect) ownership.Event {
 	case ownership.RaiseFence:
 		// The lease's deadline bounds the raise better than any time-out: what it leaves
 		// behind when it is late is a fence that the next owner raises again.
-		ctx, cancel := context.WithTimeout(k.ctx, k.timing.TTL)
+		ctx, cancel := context.WithTimeout(k.ctx, k.timing.TTL+k.timing.AccusedHoldBack())
 		defer cancel()
 		if err := k.fences.Raise(ctx, en.cliente, e.Token); err != nil {
 			k.log.Warn("fence was not raised, the cliente is given back", "cliente", en.cliente, "token", e.Token.String(), "err", err)

@@ -8,6 +8,15 @@ import (
 	"session-manager/node/store"
 )
 
+// fenceStore is the store's fences.
+type fenceStore interface {
+	Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) (former store.Fence, err error)
+	Settle(ctx context.Context, c ownership.Cliente, t ownership.Token, certain bool, fresh time.Duration) (bool, error)
+	HasStopped(ctx context.Context, c ownership.Cliente) (bool, error)
+	Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error
+	Stopped(ctx context.Context, c ownership.Cliente, t ownership.Token) error
+}
+
 // successions is the store's fences with the hold-back of rule 3c: after the raise, and before
 // anything is read under it, no former owner may still run. One that etcd vouched for has
 // stopped before its lease ended. That leaves two that may run without a lease:
@@ -17,7 +26,7 @@ import (
 //
 // Whoever is seen to end, or says that it has stopped, is not waited for.
 type successions struct {
-	*store.Store
+	fenceStore
 	accused func(ctx context.Context, incarnation string) (bool, error)
 	witness interface {
 		SawEnd(incarnation string) bool
@@ -29,7 +38,7 @@ type successions struct {
 }
 
 func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
-	former, err := s.Store.Raise(ctx, c, t)
+	former, err := s.fenceStore.Raise(ctx, c, t)
 	if err != nil {
 		return err
 	}
@@ -43,12 +52,13 @@ func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership
 	<-timer.C
 	for {
 		changed := s.witness.Changed()
-		certain := s.ended(former.Process) || time.Since(raised) >= s.timing.HoldBack
-		if !certain && time.Now().Before(notBefore) {
+		early := time.Now().Before(notBefore)
+		certain := s.ended(former.Process) || !early && time.Since(raised) >= s.timing.HoldBack
+		if !certain && early {
 			// The store does not know of an accusation, only of an end.
 			certain, err = s.HasStopped(ctx, c)
 		}
-		if err == nil && (certain || !time.Now().Before(notBefore)) {
+		if err == nil && (certain || !early) {
 			var settled bool
 			settled, err = s.Settle(ctx, c, t, certain, s.timing.Vouch+s.timing.Stop)
 			if settled {

@@ -43,10 +43,10 @@ func newSuccession(t *testing.T, accused bool) *succession {
 	}
 	timing := ownership.DefaultTiming()
 	timing.Look, timing.Vouch, timing.Stop, timing.HoldBack = 10*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond, 600*time.Millisecond
-	timing.Renew, timing.RenewTimeout = 150*time.Millisecond, 50*time.Millisecond
+	timing.Renew, timing.RenewTimeout, timing.TTL, timing.Margin = 150*time.Millisecond, 50*time.Millisecond, 900*time.Millisecond, 100*time.Millisecond
 	s := &succession{n1: open("n1"), witness: &fakeWitness{changed: newSignal()}, former: ownership.Token{Generation: 1, Revision: 10}}
 	s.successions = successions{
-		Store: open("n2"), witness: s.witness, timing: timing, process: ownership.Process{Node: "n2", Incarnation: "of-n2"},
+		fenceStore: open("n2"), witness: s.witness, timing: timing, process: ownership.Process{Node: "n2", Incarnation: "of-n2"},
 		accused: func(context.Context, string) (bool, error) { return accused, nil },
 		wasMine: func(string) bool { return false },
 	}
@@ -116,7 +116,7 @@ func TestARiderThatStoppedIsNotWaitedFor(t *testing.T) {
 	} {
 		for _, accused := range []bool{false, true} {
 			s := newSuccession(t, accused)
-			s.timing.Vouch, s.timing.HoldBack, s.timing.Renew = time.Minute, time.Minute, time.Minute // else they would be waited out
+			s.timing.Vouch, s.timing.HoldBack, s.timing.TTL = time.Minute, time.Minute, time.Minute // else they would be waited out
 			if _, err := s.n1.Poll(context.Background()); err != nil {
 				t.Fatal(err)
 			}

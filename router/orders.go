@@ -29,7 +29,7 @@ type Orders interface {
 //	PUT, DELETE /drains/<node>
 //
 // Neither method is one that a page in a browser may call elsewhere without being asked first,
-// which counts on a loopback listener, where no key is needed.
+// which counts on a port where no key is needed.
 func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 	put := ctx.IsPut()
 	if !put && !ctx.IsDelete() {

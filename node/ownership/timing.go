@@ -60,9 +60,14 @@ func DefaultTiming() Timing {
 }
 
 // AccusedHoldBack is how long the successor of an accused process waits that it has not seen
-// end: until the accused, if it lives, has asked for a renewal, learnt that its lease is gone,
-// asked the store for its word, and ended its sessions (rule 3c).
-func (t Timing) AccusedHoldBack() time.Duration { return t.Renew + 2*t.RenewTimeout + t.Stop }
+// end: until the accused, if it lives, has ended its sessions (rule 3c). It may have renewed its
+// lease just before, and hear neither of the accusation nor anything else any more: then it
+// goes on until its own deadline. (Renew + RenewTimeout + Stop, which counts on its next renewal,
+// overlapped in simulation when the accused was cut off from everything.) Clocks of unequal
+// rates get as much as in HoldBack.
+func (t Timing) AccusedHoldBack() time.Duration {
+	return max(t.TTL-t.Margin, t.Renew+2*t.RenewTimeout) + t.Stop + (t.HoldBack - t.Vouch - t.Stop)
+}
 
 // Validate refuses a Timing under which the invariants of the package do not hold.
 func (t Timing) Validate() error {

@@ -1,0 +1,185 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"session-manager/node/ownership"
+	"session-manager/node/store"
+)
+
+// simStore is the credential store in synthetic time, as package store's tests show the real
+// one to be: rows that change one transaction at a time, and a clock of its own.
+type simStore struct {
+	mu     sync.Mutex // guards what follows
+	fences map[ownership.Cliente]*simFence
+	notes  map[string]*simNote
+}
+
+type simFence struct {
+	store.Fence
+	former  store.Fence
+	settled bool
+	stopped ownership.Token
+}
+
+type simNote struct {
+	at      time.Time
+	stopped ownership.Token
+}
+
+func newSimStore() *simStore {
+	return &simStore{fences: make(map[ownership.Cliente]*simFence), notes: make(map[string]*simNote)}
+}
+
+// simDB is one process's connection.
+type simDB struct {
+	*simStore
+	n *simNode
+}
+
+// call carries do out, if the request and the answer get through.
+func (d simDB) call(ctx context.Context, do func() error) error {
+	if !d.n.toStore.pass(ctx) {
+		return ctx.Err()
+	}
+	d.mu.Lock()
+	err := do()
+	d.mu.Unlock()
+	if !d.n.fromStore.pass(ctx) {
+		return ctx.Err()
+	}
+	return err
+}
+
+func upTo(t, limit ownership.Token) bool { return !limit.Less(t) }
+
+func (d simDB) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) (former store.Fence, err error) {
+	return former, d.call(ctx, func() error {
+		f := d.fences[c]
+		if f == nil {
+			f = &simFence{settled: true}
+			d.fences[c] = f
+		}
+		if former = f.former; f.settled {
+			former = f.Fence
+		}
+		switch {
+		case f.Token == t && f.Process == d.n.process:
+			return nil
+		case !f.Token.Less(t):
+			return ownership.ErrFenced
+		}
+		f.former, f.Fence, f.settled = former, store.Fence{Token: t, Process: d.n.process}, false
+		return nil
+	})
+}
+
+func (d simDB) Settle(ctx context.Context, c ownership.Cliente, t ownership.Token, certain bool, fresh time.Duration) (ok bool, err error) {
+	if d.n.sim.mutant == "no hold-back" {
+		certain = true
+	}
+	return ok, d.call(ctx, func() error {
+		f := d.fences[c]
+		if f.Token != t {
+			return ownership.ErrFenced
+		}
+		note := d.notes[f.former.Process.Incarnation]
+		ok = certain || upTo(f.former.Token, f.stopped) || note == nil || time.Since(note.at) >= fresh || upTo(f.former.Token, note.stopped)
+		f.settled = f.settled || ok
+		return nil
+	})
+}
+
+func (d simDB) HasStopped(ctx context.Context, c ownership.Cliente) (stopped bool, err error) {
+	return stopped, d.call(ctx, func() error {
+		f := d.fences[c]
+		note := d.notes[f.former.Process.Incarnation]
+		stopped = upTo(f.former.Token, f.stopped) || note != nil && upTo(f.former.Token, note.stopped)
+		return nil
+	})
+}
+
+func (d simDB) Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error {
+	return d.call(ctx, func() error {
+		f := d.fences[c]
+		switch {
+		case f.Token == old && f.Process == d.n.process:
+			f.Token = t
+		case f.Token != t || f.Process != d.n.process:
+			return ownership.ErrFenced
+		}
+		return nil
+	})
+}
+
+func (d simDB) Stopped(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
+	return d.call(ctx, func() error {
+		if f := d.fences[c]; f.stopped.Less(t) {
+			f.stopped = t
+		}
+		return nil
+	})
+}
+
+func (d simDB) Poll(ctx context.Context) (store.Standing, error) {
+	note := func() error {
+		if d.notes[d.n.process.Incarnation] == nil {
+			d.notes[d.n.process.Incarnation] = &simNote{}
+		}
+		d.notes[d.n.process.Incarnation].at = time.Now()
+		return nil
+	}
+	st := store.Standing{Generation: 1, Clientes: make(map[ownership.Cliente]bool)}
+	look := func() error {
+		for c, f := range d.fences {
+			if f.Process == d.n.process {
+				st.Clientes[c] = true
+			}
+		}
+		return nil
+	}
+	steps := []func() error{note, look}
+	if d.n.sim.mutant == "no note" {
+		steps = []func() error{look}
+	}
+	for _, step := range steps {
+		if err := d.call(ctx, step); err != nil {
+			return store.Standing{}, err
+		}
+	}
+	return st, nil
+}
+
+func (d simDB) EndNote(ctx context.Context) error {
+	return d.call(ctx, func() error {
+		if note := d.notes[d.n.process.Incarnation]; note != nil {
+			note.at = time.Time{}
+		}
+		return nil
+	})
+}
+
+func (d simDB) AllStopped(ctx context.Context, t ownership.Token) error {
+	return d.call(ctx, func() error { d.notes[d.n.process.Incarnation] = &simNote{stopped: t}; return nil })
+}
+
+func (d simDB) Riders(ctx context.Context, fresh time.Duration) (map[string]bool, error) {
+	riders := make(map[string]bool)
+	return riders, d.call(ctx, func() error {
+		for incarnation, n := range d.notes {
+			riders[incarnation] = time.Since(n.at) < fresh
+		}
+		return nil
+	})
+}
+
+func (d simDB) Wanted(ctx context.Context, of ...ownership.Cliente) ([]ownership.Cliente, error) {
+	if len(of) == 0 {
+		for c := range simClientes {
+			of = append(of, c+1)
+		}
+	}
+	return of, d.call(ctx, func() error { return nil })
+}
