@@ -54,7 +54,7 @@ type serveCmd struct {
 	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 5s to 60s. A node that dies is replaced after it."`
 	DrainTimeout time.Duration `default:"25s" help:"How long SIGTERM may take to hand sessions over."`
 	DrainGrace   time.Duration `default:"3s" help:"How long a node with others serves on after /readyz has turned 503, at least: load balancers notice meanwhile."`
-	StartRate    int           `default:"50" help:"Sessions started a second; 0: unlimited."`
+	StartRate    int           `default:"100" help:"Sessions started a second; 0: unlimited."`
 	Rebalance    int           `name:"rebalance-rate" default:"5" help:"Clientes a second that this node hands over to where the ring places them, idle ones first; 0: none."`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
 	LogFormat    string        `default:"text" enum:"text,json" help:"text or json."`
