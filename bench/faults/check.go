@@ -4,24 +4,37 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"session-manager/bench/cluster"
+	"session-manager/bench/emulator"
 )
 
-// takeLimit is how long after the end of the load incoming messages may still be on their way:
-// WhatsApp gives again, at the next login, what was not acknowledged.
-const takeLimit = 20 * time.Second
+// takeLimit is how long after the end of the load incoming messages may still be on their way.
+const takeLimit = 15 * time.Second
 
 // check compares what callers were told with what the phones have, asks the referee and the
 // audit, and tells it all. The load has ended. overlaps says how many sockets may have
 // overlapped: none, but where processes were paused (-1: any).
 func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) error {
 	r.noteAll("harness: %s", w.troubles)
-	untaken, err := w.untaken(ctx, l)
+	stuck, err := w.untaken(ctx, l)
 	if err != nil {
 		return err
 	}
+	untaken := stuck
+	if len(stuck) > 0 {
+		// WhatsApp gives what was not acknowledged again at the next login: one is forced.
+		if err := w.Emulator.SetFault(ctx, emulator.Fault{Kind: emulator.FaultDrop, Number: "*"}); err != nil {
+			return err
+		}
+		if untaken, err = w.untaken(ctx, l); err != nil {
+			return err
+		}
+	}
+	r.atMost("incoming that waits for the next login", float64(len(stuck)), "", 0)
+	r.noteAll("not acknowledged before the next login: %s", stuck)
 	lost, doubled, err := w.compare(ctx, l)
 	if err != nil {
 		return err
@@ -32,6 +45,12 @@ func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) err
 	r.noteAll("written to a cliente, and never acknowledged: %s", untaken)
 	r.never("doubled", len(doubled))
 	r.noteAll("doubled: %s", doubled)
+	if len(untaken) > 0 {
+		id, _, _ := strings.Cut(untaken[0], " ")
+		if err := w.story(ctx, r, id); err != nil {
+			return err
+		}
+	}
 	stats, err := w.Emulator.Stats(ctx)
 	if err != nil {
 		return err
@@ -54,6 +73,19 @@ func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) err
 	w.watch.mu.Unlock()
 	r.noteAll("referee: %s", judged)
 	return w.audit.sum(ctx, r)
+}
+
+// story tells what the emulator saw of a message.
+func (w *world) story(ctx context.Context, r *Result, id string) error {
+	events, err := w.Emulator.Events(ctx, 0)
+	var seen []string
+	for _, e := range events {
+		if e.ID == id {
+			seen = append(seen, fmt.Sprintf("%s %s %s login %d code %d %s", e.At.Format("15:04:05.000"), e.Kind, e.Device, e.Login, e.Code, e.Detail))
+		}
+	}
+	r.noteAll("story of "+id+": %s", seen)
+	return err
 }
 
 // untaken are the letters that no device has acknowledged within takeLimit.

@@ -139,9 +139,10 @@ func (l *load) write(ctx context.Context, pace time.Duration) {
 		c := l.world.clientes[n%len(l.world.clientes)]
 		at := time.Now()
 		// Without ctx: what the emulator has begun must be in our books.
-		id, err := l.world.Emulator.SendMessage(context.WithoutCancel(ctx), friendOf(c), cluster.NumberOf(c), fmt.Sprintf("to %s: %d", c, n))
+		from := l.world.writerTo(c)
+		id, err := l.world.Emulator.SendMessage(context.WithoutCancel(ctx), from, cluster.NumberOf(c), fmt.Sprintf("to %s: %d", c, n))
 		if err != nil {
-			l.world.trouble(fmt.Errorf("phone %s writes to cliente %s: %w", friendOf(c), c, err))
+			l.world.trouble(fmt.Errorf("phone %s writes to cliente %s: %w", from, c, err))
 			continue
 		}
 		l.mu.Lock()

@@ -92,7 +92,7 @@ func newNetwork(ctx context.Context) (n *network, err error) {
 	}
 	for _, line := range []string{"link add " + switchName + " type bridge", "addr add " + switchHost + "/24 dev " + switchName, "link set " + switchName + " up"} {
 		if err := command(ctx, "", "ip", strings.Fields(line)...); err != nil {
-			return nil, err
+			return n, err
 		}
 	}
 	return n, nil
@@ -120,6 +120,7 @@ func (n *network) place(name string) (cluster.Place, error) {
 		return place, nil
 	}
 	host := fmt.Sprintf("10.77.0.%d", 11+len(n.hosts))
+	n.hosts[name], place.Host = host, host
 	for _, line := range []string{
 		"netns add " + name,
 		"link add to-" + name + " type veth peer name eth0 netns " + name,
@@ -132,7 +133,6 @@ func (n *network) place(name string) (cluster.Place, error) {
 			return place, err
 		}
 	}
-	n.hosts[name], place.Host = host, host
 	return place, nil
 }
 
@@ -177,7 +177,9 @@ func (n *network) others(node string) string {
 func (n *network) close() error {
 	errs := []error{os.RemoveAll(n.dir)}
 	for _, name := range sortedKeys(n.hosts) {
-		errs = append(errs, command(context.Background(), "", "ip", "netns", "del", name))
+		// The cable first: the kernel removes what is in a namespace some time later.
+		errs = append(errs, command(context.Background(), "", "ip", "link", "del", "to-"+name),
+			command(context.Background(), "", "ip", "netns", "del", name))
 	}
 	return errors.Join(append(errs, command(context.Background(), "", "ip", "link", "del", switchName))...)
 }

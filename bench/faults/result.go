@@ -47,7 +47,9 @@ func (f Figure) String() string {
 	if f.Bar == nil {
 		return text
 	}
-	text += fmt.Sprintf(" (bar %s)", number(*f.Bar, f.Unit))
+	if !f.Promise {
+		text += fmt.Sprintf(" (bar %s)", number(*f.Bar, f.Unit))
+	}
 	if f.Short() {
 		text = "✘ " + text
 	}
@@ -128,6 +130,9 @@ func (r *Result) noteAll(format string, all []string) {
 // spread tells median, p99 and longest of some durations; bars of 0 are none.
 func (r *Result) spread(name string, all []time.Duration, median, p99, longest time.Duration) {
 	r.tell(name+" count", float64(len(all)), "")
+	if len(all) == 0 && median+p99+longest == 0 {
+		return
+	}
 	for _, q := range []struct {
 		name string
 		at   float64

@@ -17,6 +17,7 @@ const (
 
 // scenarios are the rows of what was promised, at their full sizes.
 var scenarios = map[string]scenario{
+	"crossing":  {about: "nothing happens, and letters cross with answers", defaults: Options{Clientes: 3, Rate: 150}, run: crossing},
 	"rolling":   {about: "each node in turn is stopped by SIGTERM and started again", run: rolling},
 	"join":      {about: "a fourth node joins and takes its share", run: join},
 	"kill":      {about: "the node with most clientes is killed", defaults: Options{Clientes: 900}, run: kill},
@@ -98,6 +99,17 @@ func (w *world) finish(ctx context.Context, r *Result, l *load, failures int, wo
 	w.ready(ctx, r)
 	r.atMost("sessions not READY again", float64(w.notReady), "", 0)
 	return w.check(ctx, r, l, overlaps)
+}
+
+// crossing is the load alone, with both sides of each conversation writing at once.
+func crossing(ctx context.Context, w *world, r *Result) error {
+	w.crossing = true
+	l := w.startLoad(w.o.Rate)
+	defer l.end()
+	if err := sleep(ctx, w.o.For); err != nil {
+		return err
+	}
+	return w.finish(ctx, r, l, 0, -1, 0)
 }
 
 func rolling(ctx context.Context, w *world, r *Result) error {

@@ -33,6 +33,7 @@ type world struct {
 	balancer *balancer
 	watch    *watch
 	audit    *audit
+	crossing bool           // letters come from whom the cliente writes to
 	begun    emulator.Stats // when the clientes were paired
 
 	mu       sync.Mutex // guards what follows
@@ -126,8 +127,17 @@ func (w *world) pair(ctx context.Context) error {
 
 func friend(n int) string { return fmt.Sprintf("5491122220%03d", n) }
 
-// friendOf is who a cliente's messages go to and come from.
+// friendOf is who a cliente writes to.
 func friendOf(c ownership.Cliente) string { return friend(int(c) % friends) }
+
+// writerTo is who writes to a cliente: somebody else, except where letters are to cross. What
+// crosses needs no fault to go wrong, and would be in the way of what a fault does.
+func (w *world) writerTo(c ownership.Cliente) string {
+	if w.crossing {
+		return friendOf(c)
+	}
+	return friend(int(c+1) % friends)
+}
 
 // trouble books that the harness could not do what it should have.
 func (w *world) trouble(err error) {
