@@ -61,9 +61,18 @@ func (w *world) startLoad(perSecond int) *load {
 	l := &load{world: w, stop: stop}
 	if perSecond > 0 {
 		l.done.Go(func() { l.send(ctx, time.Second/time.Duration(perSecond)) })
-		l.done.Go(func() { l.write(ctx, 5*time.Second/time.Duration(perSecond)) })
+		l.done.Go(func() { l.write(ctx, w.letterEvery(perSecond)) })
 	}
 	return l
+}
+
+// letterEvery is a fifth of the callers' pace: most of what an account does is to send. What is
+// to cross needs as many.
+func (w *world) letterEvery(perSecond int) time.Duration {
+	if w.crossing {
+		return time.Second / time.Duration(perSecond)
+	}
+	return 5 * time.Second / time.Duration(perSecond)
 }
 
 // end begins nothing more, and returns when everything begun has been answered or given up.

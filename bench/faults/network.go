@@ -45,13 +45,13 @@ func (o Options) Cuts() bool {
 // Inside says whether this process is the one that runs in a network of its own.
 func Inside() bool { return os.Getenv(insideMark) != "" }
 
-// Again runs this program once more, with the same arguments, in a network of its own, and
-// returns its exit code.
-func Again(ctx context.Context) (code int, err error) {
+// Again runs this program once more, with these arguments, in a network of its own, and returns
+// its exit code.
+func Again(ctx context.Context, args ...string) (code int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("scenarios that cut need root: they make network namespaces")
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), insideMark+"=own")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it cleans up
@@ -145,12 +145,12 @@ table inet cut {
 	chain out { type filter hook output priority 0; policy accept; %s; }
 	chain in { type filter hook input priority 0; policy accept; %s; }
 }
-`, cmpJoin(out), cmpJoin(in))
+`, statements(out), statements(in))
 	return command(ctx, text, "ip", "netns", "exec", node, "nft", "-f", "-")
 }
 
-// cmpJoin is a list of nft's statements; an empty one counts, and drops nothing.
-func cmpJoin(rules []string) string {
+// statements is a list of nft's statements; an empty one counts, and drops nothing.
+func statements(rules []string) string {
 	if len(rules) == 0 {
 		return "counter"
 	}

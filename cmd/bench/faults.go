@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -44,9 +43,9 @@ func (c *faultsCommand) Run(ctx context.Context) error {
 		Clientes: c.Clientes, Rate: c.Rate, For: c.For, Rounds: c.Rounds, PauseMin: c.PauseMin, PauseMax: c.PauseMax, Start: c.Start, Seed: c.Seed,
 	}
 	if o.Cuts() && !faults.Inside() {
-		code, err := faults.Again(ctx)
+		code, err := faults.Again(ctx, os.Args[1:]...)
 		if err == nil && code != 0 {
-			err = errors.Join(faults.ErrBroken, fmt.Errorf("exit code %d", code))
+			err = fmt.Errorf("in its own network: exit code %d", code)
 		}
 		return err
 	}
