@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 
 	// 3. The parts, each as soon as what it needs is there.
-	p := &parts{o: o, process: process, data: data, registry: registry, reason: why}
+	p := &parts{o: o, process: process, data: data, registry: registry, reason: why, forsake: r.Forsake}
 	err = p.assemble(running, publicAddress, peerAddress)
 	if err == nil {
 		edge.parts.Store(p)

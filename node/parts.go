@@ -25,6 +25,7 @@ type parts struct {
 	registry *prometheus.Registry
 	reason   *reason
 	changed  *signal // routes may have changed
+	forsake  func(peer string)
 
 	store     *store.Store
 	embedded  *etcd.Embedded
@@ -102,7 +103,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
 		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	m.watch(p.registry, p.keeper)
-	p.placement = newPlacement(p.gossip, p.view, p.view, p.changed)
+	p.placement = newPlacement(p.gossip, p.view, p.view, p.forsake, p.changed)
 	p.leaser = &leaser{
 		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
 		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },

@@ -40,13 +40,15 @@ type placement struct {
 	gossip  membership
 	records records
 	orders  ordered
-	changed *signal  // raised when the takers have changed
-	members []string // at the last look, with their gossip addresses; Run's alone
+	changed *signal           // raised when the takers have changed
+	forsake func(peer string) // ends what waits for a node that is gone, by its peer address
+	peers   map[string]string // peer addresses of nodes that were there at the last look, by name; Run's alone
+	members []string          // at the last look, with their gossip addresses; Run's alone
 	ring    atomic.Pointer[ring.Ring]
 }
 
-func newPlacement(g membership, r records, o ordered, changed *signal) *placement {
-	p := &placement{gossip: g, records: r, orders: o, changed: changed}
+func newPlacement(g membership, r records, o ordered, forsake func(peer string), changed *signal) *placement {
+	p := &placement{gossip: g, records: r, orders: o, forsake: forsake, peers: make(map[string]string), changed: changed}
 	p.ring.Store(ring.New(nil))
 	p.rebuild()
 	return p
@@ -74,9 +76,20 @@ func (p *placement) rebuild() {
 	}
 	var takers, members []string
 	for _, m := range p.records.Members() {
+		if before := p.peers[m.Name]; before != "" && before != m.Address {
+			p.forsake(before)
+		}
+		p.peers[m.Name] = m.Address
 		members = append(members, m.Name+" "+m.Gossip)
 		if alive[m.Name] && m.State == stateReady {
 			takers = append(takers, m.Name)
+		}
+	}
+	for name, peer := range p.peers {
+		// One that is alive without a key rides on the store's word, and still serves.
+		if _, stands := p.records.Member(name); !stands && !alive[name] {
+			delete(p.peers, name)
+			p.forsake(peer)
 		}
 	}
 	if !slices.Equal(members, p.members) {

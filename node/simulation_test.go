@@ -247,7 +247,7 @@ func (n *simNode) boot(life int) {
 		member: etcd.Member{Name: n.name, Incarnation: n.process.Incarnation}, doubt: make(chan struct{}, 1),
 	}
 	hears := simGossip{n, make(chan struct{})}
-	place := newPlacement(hears, view, view, changed)
+	place := newPlacement(hears, view, view, func(string) {}, changed)
 	g := &grace{node: n.name, timing: timing, gossip: hears, records: view, witness: n, store: db, log: log}
 	sweeper := &sweeper{timing: timing, node: n.name, keeper: n.keeper, placement: place, records: view, events: view.events, store: db,
 		grace: g, ends: n, synced: view.Synced, doubt: n.leaser.Doubt, recheck: n.leaser.Recheck, publish: n.leaser.Publish, log: log}

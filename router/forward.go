@@ -18,7 +18,7 @@ const dialTimeout = time.Second
 // newClient is the client of other nodes. It tries everything once: what may be tried again is
 // route.go's to say. With TLS, secured shakes hands as part of the dial, so that whatever goes
 // wrong there goes wrong before a byte of a request is written.
-func newClient(l Limits, secure *tls.Config) *fasthttp.Client {
+func newClient(l Limits, secure *tls.Config, all *peers) *fasthttp.Client {
 	return &fasthttp.Client{
 		NoDefaultUserAgentHeader:  true,
 		MaxConnsPerHost:           4096,
@@ -35,7 +35,10 @@ func newClient(l Limits, secure *tls.Config) *fasthttp.Client {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 			defer cancel()
-			return Secured(ctx, conn, secure)
+			if conn, err = Secured(ctx, conn, secure); err != nil {
+				return nil, err
+			}
+			return all.keep(conn, address), nil
 		},
 	}
 }

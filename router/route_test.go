@@ -258,3 +258,45 @@ func TestLeavingClosesCallersConnections(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// A node that stands still is gone in the end: what was sent to it is tried again elsewhere.
+func TestRequestToANodeThatIsGone(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	came := make(chan net.Conn, 1)
+	go func() {
+		for {
+			c, err := silent.Accept()
+			if err != nil {
+				return
+			}
+			came <- c
+		}
+	}()
+	successor := owner(t, nil)
+	w := elsewhere(silent.Addr().String())
+	r := start(t, w, nil)
+	done := make(chan answer, 1)
+	go func() { done <- ask(t, "GET", "http://"+r.public+"/status", "", "X-Cliente-Id: 51") }()
+	c := <-came
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 1)); err != nil { // the request is there
+		t.Fatal(err)
+	}
+	w.move(51, Location{Owner: "n1", Address: successor.peer})
+	r.Forsake(silent.Addr().String())
+	select {
+	case got := <-done:
+		if got.code != 200 {
+			t.Errorf("%d %s", got.code, got.body)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("still waits")
+	}
+	if r.peers.conns[silent.Addr().String()] != nil {
+		t.Error("the connection is still booked")
+	}
+}

@@ -103,6 +103,7 @@ type Router struct {
 	waiting  atomic.Int64
 	leaving  atomic.Bool
 	standing standing
+	peers    peers
 
 	life context.Context // ends at Shutdown's deadline: requests still under way give up
 	end  context.CancelFunc
@@ -124,9 +125,9 @@ func New(cfg Config) (*Router, error) {
 	r := &Router{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registry),
 		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
-		client:  newClient(cfg.Limits, cfg.PeerTLS),
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
+	r.client = newClient(cfg.Limits, cfg.PeerTLS, &r.peers)
 	r.token = PeerToken(cfg.PeerSecret)
 	r.life, r.end = context.WithCancel(context.Background())
 	r.public = r.server(r.parting(r.servePublic))

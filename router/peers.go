@@ -1,0 +1,61 @@
+package router
+
+import (
+	"net"
+	"sync"
+)
+
+// peers are the connections to other nodes' peer ports, by address, so that those to a node which
+// is gone can be ended: a host that was cut off, or a process that stands still, closes nothing,
+// and requests that were sent to it would wait until their time is up.
+type peers struct {
+	mu    sync.Mutex // guards conns
+	conns map[string]map[*peerConn]bool
+}
+
+type peerConn struct {
+	net.Conn
+	peers   *peers
+	address string
+}
+
+// keep books a connection.
+func (p *peers) keep(c net.Conn, address string) net.Conn {
+	conn := &peerConn{Conn: c, peers: p, address: address}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		p.conns = make(map[string]map[*peerConn]bool)
+	}
+	if p.conns[address] == nil {
+		p.conns[address] = make(map[*peerConn]bool)
+	}
+	p.conns[address][conn] = true
+	return conn
+}
+
+// Close ends the connection.
+func (c *peerConn) Close() error {
+	c.peers.mu.Lock()
+	delete(c.peers.conns[c.address], c)
+	if len(c.peers.conns[c.address]) == 0 {
+		delete(c.peers.conns, c.address)
+	}
+	c.peers.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// Forsake ends the connections to a node that is gone. Requests that wait for it count as lost
+// with their connection: what may be tried again goes to whoever owns the cliente now.
+func (r *Router) Forsake(address string) {
+	r.peers.mu.Lock()
+	conns := r.peers.conns[address]
+	delete(r.peers.conns, address)
+	r.peers.mu.Unlock()
+	for c := range conns {
+		_ = c.Conn.Close()
+	}
+	if len(conns) > 0 {
+		r.log.Warn("connections to a node that is gone were ended", "peer", address, "connections", len(conns))
+	}
+}
