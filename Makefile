@@ -47,7 +47,8 @@ secrets: build
 image:
 	docker build -f deploy/Dockerfile -t session-manager:local --build-arg VERSION=$(VERSION) .
 
-# The containers, used through their load balancer while they are disturbed. Needs Docker.
+# The containers, used through their load balancer while they are disturbed. Needs Docker, and
+# root on Debian where images cannot be pulled.
 compose-test: build
 	deploy/compose-test.sh
 

@@ -9,12 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"session-manager/bench/demo"
-	"session-manager/bench/smoke"
 )
 
 type commands struct {
@@ -22,19 +20,6 @@ type commands struct {
 	Cluster clusterCommand `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
 	Faults  faultsCommand  `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
 	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
-}
-
-type smokeCommand struct {
-	URL      string        `name:"url" default:"http://127.0.0.1:3001" help:"The cluster's load balancer, or any node."`
-	Emulator string        `default:"http://127.0.0.1:4000" help:"Control API of the emulator that the cluster talks to."`
-	APIKey   string        `name:"api-key" env:"API_KEY" help:"API key, where one is asked for."`
-	Clientes int           `default:"6" help:"How many clientes to pair."`
-	For      time.Duration `default:"20s" help:"How long to send."`
-}
-
-// Run uses a cluster that runs already.
-func (c *smokeCommand) Run(ctx context.Context) error {
-	return smoke.Run(ctx, smoke.Options{URL: c.URL, Emulator: c.Emulator, APIKey: c.APIKey, Clientes: c.Clientes, For: c.For, Out: os.Stdout})
 }
 
 type demoCommand struct {
