@@ -14,6 +14,15 @@
 //
 // Nothing is asked of the nodes themselves but what callers ask.
 //
+// Run it:
+//
+//	bench faults --list
+//	bench faults --scenario kill,rolling --out results.json
+//	bench faults --scenario all --clientes 30 --for 30s --rounds 3 --pause-max 12s    # minutes, not an hour
+//
+// Postgres must be installed. The scenarios that cut need root and Debian's iproute2, nftables and
+// util-linux; what they make is gone with the process that made it (network.go).
+//
 // Lost, doubled or stale rows and forked ratchets break a promise: they fail a run. A bar that
 // was missed is a figure, and is reported as one.
 package faults

@@ -1,9 +1,15 @@
 package faults
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"math"
+	"net"
+	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -126,11 +132,18 @@ func TestLogLines(t *testing.T) {
 }
 
 func TestErrorsAreCountedByKind(t *testing.T) {
-	a := &cluster.Refusal{Call: "POST /send", Status: 503, Code: "STORE_UNAVAILABLE"}
+	refused := &cluster.Refusal{Call: "POST /send", Status: 503, Code: "STORE_UNAVAILABLE"}
+	reset := &net.OpError{Op: "read", Err: syscall.ECONNRESET, Addr: &net.TCPAddr{Port: 1}}
 	for _, c := range []struct {
 		err  error
 		want string
-	}{{a, "POST /send: 503 STORE_UNAVAILABLE"}} {
+	}{
+		{refused, "POST /send: 503 STORE_UNAVAILABLE"},
+		{fmt.Errorf("try 3: %w", refused), "POST /send: 503 STORE_UNAVAILABLE"},
+		{&url.Error{Op: "Post", URL: "http://127.0.0.1:1/send", Err: reset}, "read: connection reset by peer"},
+		{&url.Error{Op: "Post", URL: "http://127.0.0.1:1/send", Err: context.DeadlineExceeded}, "no answer in time"},
+		{&url.Error{Op: "Post", URL: "http://127.0.0.1:1/send", Err: io.EOF}, "EOF"},
+	} {
 		if got := kindOf(c.err); got != c.want {
 			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}

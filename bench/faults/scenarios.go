@@ -183,9 +183,16 @@ func pause(ctx context.Context, w *world, r *Result) error {
 		if slept != nil {
 			return slept
 		}
-		if err := w.back(ctx, victim, r); err != nil {
+		// Not its return to the ring: who has lost its lease three times takes nothing for minutes.
+		waiting, cancel := context.WithTimeoutCause(ctx, returnWait, fmt.Errorf("waited %v", returnWait))
+		err = cluster.Await(waiting, victim.Name()+" ready again", func(ctx context.Context) (bool, string, error) {
+			return ready(ctx, victim.URL()), "not ready", nil
+		})
+		cancel()
+		if err != nil {
 			return err
 		}
+		w.ready(ctx, r)
 		for _, c := range owned[victim.Name()] {
 			soon, cancel := context.WithCancel(ctx)
 			cancel() // what the log has by now
