@@ -34,7 +34,8 @@ echo "== images"
 deploy/standins/build.sh
 [ -d deploy/secrets ] || made_secrets=1
 deploy/secrets.sh >/dev/null
-compose build >"$work/build" 2>&1 || { tail -50 "$work/build"; fail "the images were not built"; }
+# One after the other: the second finds what the first has compiled.
+{ compose build node && compose build emulator; } >"$work/build" 2>&1 || { tail -50 "$work/build"; fail "the images were not built"; }
 size=$(docker image inspect -f '{{.Size}}' session-manager:local)
 user=$(docker image inspect -f '{{.Config.User}}' session-manager:local)
 echo "session-manager:local: $size bytes, user $user"
