@@ -78,7 +78,7 @@ func options(t *testing.T, args ...string) node.Options {
 func TestDefaults(t *testing.T) {
 	o := options(t)
 	if o.Listen != "127.0.0.1:3001" || o.Name != "host" || o.PeerListen != "127.0.0.1:0" || o.Etcd.Prefix != "/session-manager/" ||
-		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 50 {
+		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 {
 		t.Errorf("%+v", o)
 	}
 }
