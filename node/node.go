@@ -77,6 +77,7 @@ func Run(ctx context.Context, o Options) error {
 	defer fail(nil)
 	var servers sync.WaitGroup
 	ports.serve(r, &servers, fail)
+	ports.serveProfiles(running, &servers, o.Log)
 	o.followCertificates(running, &servers, registry)
 	if callers != nil {
 		servers.Go(func() { callers.Follow(running, keysInterval, o.Log) })

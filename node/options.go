@@ -19,6 +19,7 @@ type Options struct {
 	Name            string // stable across restarts, unique in the cluster
 	Listen          string // public HTTP, host:port
 	TrustedListen   string // the same for callers who need no API key, and never with TLS; "": none
+	ProfileListen   string // Go's profiles, a loopback host:port; "": none
 	PeerListen      string // node-to-node HTTP, host:port
 	PeerAdvertise   string // what other nodes dial; "": the address that PeerListen got
 	GossipListen    string // memberlist, UDP and TCP, host:port

@@ -18,6 +18,7 @@ import (
 type ports struct {
 	public, peer net.Listener
 	trusted      net.Listener // nil: none
+	profile      net.Listener // nil: none
 }
 
 // listen opens the ports, with TLS on those that have a certificate. The trusted one has none:
@@ -34,6 +35,7 @@ func listen(o Options) (p ports, err error) {
 		secure        *certificate.Certificate
 	}{
 		{"public", o.Listen, &p.public, o.TLS}, {"trusted", o.TrustedListen, &p.trusted, nil}, {"peer", o.PeerListen, &p.peer, o.PeerTLS},
+		{"profile", o.ProfileListen, &p.profile, nil},
 	} {
 		if port.address == "" {
 			continue
@@ -51,7 +53,7 @@ func listen(o Options) (p ports, err error) {
 }
 
 func (p ports) close() {
-	for _, l := range []net.Listener{p.public, p.trusted, p.peer} {
+	for _, l := range []net.Listener{p.public, p.trusted, p.peer, p.profile} {
 		if l != nil {
 			_ = l.Close()
 		}

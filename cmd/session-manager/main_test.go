@@ -40,6 +40,9 @@ func TestBadConfiguration(t *testing.T) {
 		"every address":         {"--trusted-listen", "0.0.0.0:3002"},
 		"is every address":      {"--trusted-listen", ":3002"},
 		"[::]:3002 is every":    {"--trusted-listen", "[::]:3002"},
+		"--pprof-listen":        {"--pprof-listen", "nonsense"},
+		"0.0.0.0:6060 can be":   {"--pprof-listen", "0.0.0.0:6060", "--insecure"},
+		":6060 can be reached":  {"--pprof-listen", ":6060"},
 		"--api-keys-file":       {"--api-keys-file", short},
 		"TTL is 1s":             {"--lease-ttl", "1s"},
 		"whole seconds":         {"--lease-ttl", "4500ms"},
@@ -78,7 +81,7 @@ func options(t *testing.T, args ...string) node.Options {
 func TestDefaults(t *testing.T) {
 	o := options(t)
 	if o.Listen != "127.0.0.1:3001" || o.Name != "host" || o.PeerListen != "127.0.0.1:0" || o.Etcd.Prefix != "/session-manager/" ||
-		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 {
+		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 || o.ProfileListen != "" {
 		t.Errorf("%+v", o)
 	}
 }
@@ -93,6 +96,9 @@ func TestSources(t *testing.T) {
 	o := options(t, "--config", file, "--lease-ttl", "6s")
 	if o.Name != "from-environment" || o.Listen != "127.0.0.1:4711" || o.StartRate != 7 || o.Timing.TTL.String() != "6s" {
 		t.Errorf("name %s, listen %s, rate %d, TTL %v", o.Name, o.Listen, o.StartRate, o.Timing.TTL)
+	}
+	if o := options(t, "--pprof-listen", "localhost:6060"); o.ProfileListen != "localhost:6060" {
+		t.Errorf("--pprof-listen: %q", o.ProfileListen)
 	}
 	if o := options(t, "--listen", "127.0.0.1:9"); o.Listen != "127.0.0.1:9" {
 		t.Errorf("--listen against PORT: %s", o.Listen)

@@ -49,6 +49,7 @@ type serveCmd struct {
 
 	APIKeysFile   string `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
 	TrustedListen string `help:"HOST:PORT for callers that cannot send a key: the same routes, no API key, plain HTTP. A loopback address, or one that a firewall keeps to trusted callers; never one behind a load balancer. Default: none."`
+	PprofListen   string `help:"HOST:PORT for Go's profiles (net/http/pprof) at /debug/pprof/, a loopback address: no key is asked for, and the command line is shown. Default: none."`
 	Insecure      bool   `help:"Allow a non-loopback --listen without API keys, a --trusted-listen on all addresses, and non-loopback peers without a cluster secret."`
 
 	LeaseTTL     time.Duration `name:"lease-ttl" default:"5s" help:"Lease of this node at etcd, whole seconds, 5s to 60s. A node that dies is replaced after it."`
@@ -72,7 +73,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 // options checks the flags and maps them to those of a node. Its errors name the flag.
 func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
-		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
+		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, ProfileListen: c.PprofListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
@@ -103,7 +104,7 @@ func (c *serveCmd) logger(s streams) *slog.Logger {
 func (c *serveCmd) addresses(o *node.Options) error {
 	for flag, address := range map[string]string{
 		"listen": o.Listen, "trusted-listen": o.TrustedListen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
-		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise,
+		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise, "pprof-listen": o.ProfileListen,
 	} {
 		if _, port, err := net.SplitHostPort(address); address != "" && (err != nil || port == "") {
 			return fmt.Errorf("--%s: %q is not HOST:PORT", flag, address)
@@ -118,6 +119,9 @@ func (c *serveCmd) addresses(o *node.Options) error {
 	// One address is a choice of callers; all of them are whatever network comes along.
 	if everywhere(o.TrustedListen) && !c.Insecure {
 		return fmt.Errorf("--trusted-listen: %s is every address of this machine: name the one whose callers are trusted, or give --insecure", o.TrustedListen)
+	}
+	if o.ProfileListen != "" && !loopback(o.ProfileListen) {
+		return fmt.Errorf("--pprof-listen: %s can be reached from other machines, and nobody is asked for a key there: name a loopback address", o.ProfileListen)
 	}
 	return nil
 }

@@ -1,0 +1,44 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+)
+
+// profiles are Go's own of this process. They have a port and a mux to themselves: package pprof
+// puts itself on the default mux too, which nothing here serves.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// headTime is what the head of a request for a profile may take to arrive.
+const headTime = 10 * time.Second
+
+// serveProfiles serves the operator's profiles, where there is a port for them, until ctx ends.
+// A node serves on without them.
+func (p ports) serveProfiles(ctx context.Context, servers *sync.WaitGroup, log *slog.Logger) {
+	if p.profile == nil {
+		return
+	}
+	log.Info("listening for requests of profiles", "listen", p.profile.Addr().String())
+	// No limit on writing: a profile takes as long as it was asked for.
+	server := &http.Server{Handler: profiles(), ReadHeaderTimeout: headTime}
+	servers.Go(func() {
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		if err := server.Serve(p.profile); !errors.Is(err, http.ErrServerClosed) {
+			log.Warn("profiles are not served any more", "err", err)
+		}
+	})
+}

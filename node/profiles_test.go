@@ -1,0 +1,63 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Profiles have a port of their own, which is there if it was asked for and ends with the node.
+func TestProfiles(t *testing.T) {
+	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", ProfileListen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	var log bytes.Buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	var servers sync.WaitGroup
+	p.serveProfiles(ctx, &servers, slog.New(slog.NewTextHandler(&log, nil)))
+	base := "http://" + p.profile.Addr().String()
+	if !strings.Contains(log.String(), "listen="+p.profile.Addr().String()) {
+		t.Errorf("the log does not say where: %s", log.String())
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]int{
+		"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/goroutine?debug=1": 200, "/debug/pprof/profile?seconds=1": 200,
+		"/debug/pprof/trace?seconds=0.01": 200, "/debug/pprof/cmdline": 200, "/": 404, "/status": 404, "/metrics": 404,
+	} {
+		response, err := client.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != want || len(body) == 0 {
+			t.Errorf("%s: %d with %d bytes, %v; want %d", path, response.StatusCode, len(body), err, want)
+		}
+	}
+	cancel()
+	servers.Wait()
+	if _, err := client.Get(base + "/debug/pprof/"); err == nil {
+		t.Error("profiles are served after the end")
+	}
+}
+
+func TestNoProfiles(t *testing.T) {
+	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	var servers sync.WaitGroup
+	p.serveProfiles(t.Context(), &servers, slog.New(slog.DiscardHandler))
+	servers.Wait()
+	if p.profile != nil {
+		t.Error("there is a port for profiles that nobody asked for")
+	}
+}
