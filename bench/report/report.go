@@ -3,6 +3,8 @@
 package report
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -89,18 +91,28 @@ func (f Figure) Met() bool {
 }
 
 // Tell adds a figure without a bar.
-func (s *Scenario) Tell(name, unit string, values ...float64) {
-	s.Figures = append(s.Figures, Figure{Name: name, Unit: unit, Values: values})
-}
+func (s *Scenario) Tell(name, unit string, values ...float64) { s.add(nil, name, unit, values) }
 
 // AtLeast adds a figure that must not be less than bar.
 func (s *Scenario) AtLeast(bar float64, name, unit string, values ...float64) {
-	s.Figures = append(s.Figures, Figure{Name: name, Unit: unit, Values: values, Bar: &Bar{AtLeast: true, Value: bar}})
+	s.add(&Bar{AtLeast: true, Value: bar}, name, unit, values)
 }
 
 // AtMost adds a figure that must not be more than bar.
 func (s *Scenario) AtMost(bar float64, name, unit string, values ...float64) {
-	s.Figures = append(s.Figures, Figure{Name: name, Unit: unit, Values: values, Bar: &Bar{Value: bar}})
+	s.add(&Bar{Value: bar}, name, unit, values)
+}
+
+// add leaves out what is no number, as of a division by 0: it was not measured, and JSON has no
+// word for it.
+func (s *Scenario) add(bar *Bar, name, unit string, values []float64) {
+	values = slices.DeleteFunc(slices.Clone(values), func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	s.Figures = append(s.Figures, Figure{Name: name, Unit: unit, Values: values, Bar: bar})
+}
+
+// Note adds what a reader must know to read the figures.
+func (s *Scenario) Note(format string, args ...any) {
+	s.Notes = append(s.Notes, fmt.Sprintf(format, args...))
 }
 
 // Plot is a picture of figures.
