@@ -74,6 +74,13 @@ func (c *Control) Scan(ctx context.Context, number, code string) (string, error)
 	return out.Device, err
 }
 
+// Link links devices without a QR code: for load tests that need thousands.
+func (c *Control) Link(ctx context.Context, devices []Linking) ([]Linked, error) {
+	var out struct{ Devices []Linked }
+	err := c.call(ctx, http.MethodPost, "/devices", map[string]any{"devices": devices}, &out)
+	return out.Devices, err
+}
+
 // Unlink has a phone remove a linked device.
 func (c *Control) Unlink(ctx context.Context, number, device string) error {
 	return c.call(ctx, http.MethodPost, phonePath(number, "unlink"), map[string]string{"device": device}, nil)

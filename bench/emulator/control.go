@@ -83,6 +83,14 @@ func (e *Emulator) handler() http.Handler {
 		jid, err := e.AddGroup(in.Subject, in.Members)
 		return map[string]string{"jid": jid}, err
 	}))
+	mux.HandleFunc("POST /devices", control(http.StatusCreated, func(r *http.Request) (any, error) {
+		var in struct{ Devices []Linking }
+		if err := decode(r, &in); err != nil {
+			return nil, err
+		}
+		linked, err := e.Link(in.Devices)
+		return map[string][]Linked{"devices": linked}, err
+	}))
 	mux.HandleFunc("GET /devices", control(http.StatusOK, func(*http.Request) (any, error) { return e.Devices(), nil }))
 	mux.HandleFunc("GET /events", control(http.StatusOK, e.serveEvents))
 	mux.HandleFunc("GET /stats", control(http.StatusOK, func(*http.Request) (any, error) { return e.Stats(), nil }))

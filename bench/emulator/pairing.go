@@ -143,15 +143,32 @@ func (e *Emulator) claim(a *account, qr qrCode) (*pairing, *device, error) {
 		return nil, nil, fmt.Errorf("%w: the code expired at %s", ErrConflict, p.expires[i].UTC().Format(time.RFC3339))
 	case qr.noise != p.noise || qr.identity != p.keys.identity:
 		return nil, nil, fmt.Errorf("%w: the code's keys are not those of the socket that showed it", ErrConflict)
-	case a.issued == 255:
-		return nil, nil, fmt.Errorf("%w: phone %s has given out all 255 device numbers", ErrConflict, a.number)
+	}
+	d, err := a.issueLocked(p.noise, p.keys)
+	if err != nil {
+		return nil, nil, err
 	}
 	p.scanned = true
+	return p, d, nil
+}
+
+// issueLocked makes the account's next device; it is not linked yet.
+func (a *account) issueLocked(noise [32]byte, keys deviceKeys) (*device, error) {
+	if a.issued == 255 {
+		return nil, fmt.Errorf("%w: phone %s has given out all 255 device numbers", ErrConflict, a.number)
+	}
 	a.issued++
-	d := &device{account: a, number: a.issued, keyIndex: uint32(a.issued), noise: p.noise, keys: p.keys, ratchets: newRatchets()}
+	d := &device{account: a, number: a.issued, keyIndex: uint32(a.issued), noise: noise, keys: keys, ratchets: newRatchets()}
 	d.pn, d.lid = a.pn, a.lid
 	d.pn.Device, d.lid.Device = d.number, d.number
-	return p, d, nil
+	return d, nil
+}
+
+// linkedLocked books a device as linked, and tells those who write to it.
+func (e *Emulator) linkedLocked(d *device) {
+	d.account.devices[d.number] = d
+	e.note(Event{Kind: KindPaired, Number: d.account.number, Device: d.pn.String()})
+	e.announceLocked(d, "add")
 }
 
 // offerPairing sends pair-success and waits for the client's signature.
@@ -191,9 +208,7 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	d.account.devices[d.number] = d
-	e.note(Event{Kind: KindPaired, Number: d.account.number, Device: d.pn.String()})
-	e.announceLocked(d, "add")
+	e.linkedLocked(d)
 	return nil
 }
 
@@ -236,6 +251,17 @@ func verifyDevice(identity *waAdv.ADVSignedDeviceIdentity, accountKey, deviceKey
 // signDevice is the phone's part: it vouches for the device with the account's identity key,
 // and with the secret that only the scanned screen showed.
 func (p *phone) signDevice(d *device, advSecret []byte) (*waAdv.ADVSignedDeviceIdentityHMAC, error) {
+	signed, err := p.vouch(d)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, advSecret)
+	mac.Write(signed)
+	return &waAdv.ADVSignedDeviceIdentityHMAC{Details: signed, HMAC: mac.Sum(nil), AccountType: waAdv.ADVEncryptionType_E2EE.Enum()}, nil
+}
+
+// vouch signs a device's identity, as the bytes of an ADVSignedDeviceIdentity.
+func (p *phone) vouch(d *device) ([]byte, error) {
 	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
 		RawID:       proto.Uint32(binary.BigEndian.Uint32(random(4))),
 		Timestamp:   proto.Uint64(uint64(time.Now().Unix())),
@@ -248,13 +274,7 @@ func (p *phone) signDevice(d *device, advSecret []byte) (*waAdv.ADVSignedDeviceI
 	}
 	key := p.store.IdentityKey
 	signature := ecc.CalculateSignature(ecc.NewDjbECPrivateKey(*key.Priv), slices.Concat(accountPrefix, details, d.keys.identity[:]))
-	signed, err := proto.Marshal(&waAdv.ADVSignedDeviceIdentity{Details: details, AccountSignatureKey: key.Pub[:], AccountSignature: signature[:]})
-	if err != nil {
-		return nil, err
-	}
-	mac := hmac.New(sha256.New, advSecret)
-	mac.Write(signed)
-	return &waAdv.ADVSignedDeviceIdentityHMAC{Details: signed, HMAC: mac.Sum(nil), AccountType: waAdv.ADVEncryptionType_E2EE.Enum()}, nil
+	return proto.Marshal(&waAdv.ADVSignedDeviceIdentity{Details: details, AccountSignatureKey: key.Pub[:], AccountSignature: signature[:]})
 }
 
 func random(n int) []byte {
