@@ -46,6 +46,13 @@ func (a account) PutIncoming(ctx context.Context, in session.Incoming) error {
 	return storeError(a.Account.PutIncoming(ctx, store.Incoming(in)))
 }
 
+func (a account) Answers(ctx context.Context) error { return storeError(a.Account.Answers(ctx)) }
+
+// OnFailure is the store's, for whichever account.
+func (account) OnFailure(ctx context.Context, failed func(error)) context.Context {
+	return store.OnFailure(ctx, failed)
+}
+
 // storeError gives an error of the store the session's sentinel.
 func storeError(err error) error {
 	switch {

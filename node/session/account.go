@@ -21,6 +21,11 @@ type Account interface {
 	Finish(ctx context.Context, key string, at time.Time) error
 	// PutIncoming stores an incoming message, once however often it comes.
 	PutIncoming(ctx context.Context, in Incoming) error
+	// OnFailure returns a ctx under which failed is called for each call, of the device's stores
+	// too, that the store did not carry out, before that call returns.
+	OnFailure(ctx context.Context, failed func(error)) context.Context
+	// Answers returns nil when the store does. ErrStoreUnavailable.
+	Answers(ctx context.Context) error
 	// Quiesce returns when no write is under way. The ownership has ended before.
 	Quiesce()
 }

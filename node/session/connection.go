@@ -53,10 +53,20 @@ const (
 	socketPoll = 5 * time.Millisecond
 )
 
+// storeUnavailable is the code of a connection that the credential store ended, or kept from being.
+const storeUnavailable = "STORE_UNAVAILABLE"
+
 // load makes the client of the stored device, where there is none yet. It returns why it
-// could not, nil when there is one.
+// could not, nil when there is one. While the store is away no login is tried: WhatsApp would
+// see one after the other fail.
 func (s *Session) load() any {
 	if s.client != nil {
+		if s.peek().LastError.Code != storeUnavailable {
+			return nil
+		}
+		if err := s.account.Answers(s.ctx); err != nil {
+			return lost{storeUnavailable, err}
+		}
 		return nil
 	}
 	device, err := s.account.Device(s.ctx)
@@ -68,7 +78,7 @@ func (s *Session) load() any {
 		return broken{"CREDENTIALS_CORRUPT", err}
 	default:
 		s.paired = true // as far as we know: the store does not answer for now
-		return lost{"STORE_UNAVAILABLE", err}
+		return lost{storeUnavailable, err}
 	}
 	s.paired = device.ID != nil
 	s.client = s.newClient(device)
@@ -102,7 +112,7 @@ func (s *Session) forget() {
 	s.mu.Unlock()
 }
 
-// disconnect closes the socket, and waits for that. Where the ctx has ended or the server is
+// disconnect closes the socket, and waits for that. Where its ctx has ended or the server is
 // closing, the socket closes by itself, and is only waited for: whatsmeow does not guard its
 // own Disconnect against a close that comes at the same moment.
 func (s *Session) disconnect(byItself bool) {
@@ -140,13 +150,15 @@ func (s *Session) connection() any {
 	if err := s.hold.Check(time.Now()); err != nil {
 		return stopped{}
 	}
-	err := s.connect()
+	link, cut := s.newLink()
+	defer cut(nil)
+	err := s.connect(link)
 	s.engine.reached(err)
 	if err == nil {
-		end := s.follow()
+		end := s.follow(link)
 		_, own := end.(stopped)
 		_, dropped := end.(lost)
-		s.disconnect(!own && !dropped)
+		s.disconnect(link.Err() != nil || !own && !dropped)
 		return end
 	}
 	switch {
@@ -158,12 +170,24 @@ func (s *Session) connection() any {
 	return lost{"CONNECT_FAILED", fmt.Errorf("connect to WhatsApp: %w", err)}
 }
 
+// newLink is the ctx of a connection, and what ends it. The store ends it when it does not carry
+// out what whatsmeow asks of it on its own: of a message that cannot be decrypted or stored now,
+// nothing may be said to WhatsApp, which then delivers it again at the next login.
+func (s *Session) newLink() (link context.Context, cut context.CancelCauseFunc) {
+	link, cut = context.WithCancelCause(s.ctx)
+	link = s.account.OnFailure(link, func(err error) { cut(err) })
+	s.mu.Lock()
+	s.link = link
+	s.mu.Unlock()
+	return link, cut
+}
+
 // connect opens the socket and shakes hands. whatsmeow's handshake waits for 20 s without
 // looking at its ctx, so it is left behind when the session ends: its socket dies with the ctx.
-func (s *Session) connect() error {
+func (s *Session) connect(link context.Context) error {
 	result := make(chan error, 1)
 	client := s.client
-	s.engine.work.Go(func() { result <- client.ConnectContext(s.ctx) })
+	s.engine.work.Go(func() { result <- client.ConnectContext(link) })
 	select {
 	case err := <-result:
 		return err
@@ -180,15 +204,18 @@ func (s *Session) connect() error {
 }
 
 // follow books the events of one connection until it ends.
-func (s *Session) follow() any {
+func (s *Session) follow(link context.Context) any {
 	timer := time.NewTimer(loginTimeout)
 	defer timer.Stop()
 	var codes []string // still to be shown
 	deaf, restarting := 0, false
 	for {
 		select {
-		case <-s.ctx.Done():
-			return stopped{}
+		case <-link.Done():
+			if s.ctx.Err() != nil {
+				return stopped{}
+			}
+			return lost{storeUnavailable, context.Cause(link)}
 		case <-s.quit:
 			return stopped{}
 		case <-timer.C:
@@ -232,8 +259,6 @@ func (s *Session) follow() any {
 				}
 			case *events.KeepAliveRestored:
 				deaf = 0
-			case unstored:
-				return lost{"UNSTORED_MESSAGES", errors.New("incoming messages could not be stored, they are fetched again")}
 			case silent:
 				if time.Time(e).After(s.peek().ConnectedAt) { // else it was on a connection of before
 					return lost{"DEAF", errors.New("WhatsApp did not acknowledge a message")}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -56,9 +55,12 @@ func (s *Session) receive(e *events.Message) bool {
 	if err := s.hold.Check(time.Now()); err != nil {
 		return false
 	}
+	s.mu.Lock()
+	link := s.link
+	s.mu.Unlock()
 	payload, err := proto.Marshal(e.Message)
 	if err == nil {
-		err = s.account.PutIncoming(s.ctx, Incoming{
+		err = s.account.PutIncoming(link, Incoming{
 			MessageID: e.Info.ID, Chat: e.Info.Chat.String(), Sender: e.Info.Sender.String(),
 			Timestamp: e.Info.Timestamp, Kind: kind, Payload: payload,
 		})
@@ -66,36 +68,11 @@ func (s *Session) receive(e *events.Message) bool {
 	if err != nil {
 		s.engine.metrics.incoming.WithLabelValues("not_stored").Inc()
 		s.log.Warn("incoming message was not stored, so it is not acknowledged and comes again", "err", err)
-		s.fetchAgain()
 		return false
 	}
 	s.engine.metrics.incoming.WithLabelValues("stored").Inc()
 	return true
 }
-
-// fetchAgain logs in again after a while: WhatsApp delivers what was not acknowledged at a login.
-func (s *Session) fetchAgain() {
-	if !s.fetching.CompareAndSwap(false, true) {
-		return
-	}
-	s.engine.work.Go(func() {
-		timer := time.NewTimer(redeliver + rand.N(redeliver))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			s.fetching.Store(false)
-			s.post(unstored{})
-		case <-s.done:
-		case <-s.ctx.Done():
-		}
-	})
-}
-
-// redeliver is how long the store gets to come back before a login fetches what was not stored.
-const redeliver = 20 * time.Second
-
-// unstored is the event that there are messages to be fetched again.
-type unstored struct{}
 
 // kindOf names what a message carries, "" where that is nothing for people.
 func kindOf(m *waE2E.Message) string {

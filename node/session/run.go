@@ -46,7 +46,11 @@ func (s *Session) run() error {
 				state = Initializing // there is nothing to reconnect: it is still on its way to its first QR
 			}
 			s.failed(state, end.code, end.err)
-			s.sleep(backoff(attempt))
+			pause := backoff(attempt)
+			if end.code == storeUnavailable {
+				pause = min(pause, maxStoreBackoff)
+			}
+			s.sleep(pause)
 		case refused:
 			s.forget()
 			s.failed(end.state, end.code, end.err)

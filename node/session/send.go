@@ -75,13 +75,16 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 	case <-s.ctx.Done():
 		return Sent{}, s.cause()
 	}
-	for {
+	for first := true; ; first = false {
 		sent, err := s.transmit(to, m.Text, reserved.MessageID)
 		if err == nil {
 			s.finish(m.Key, sent)
 			return sent, nil
 		}
 		if !dropped(err) || s.ctx.Err() != nil {
+			if !first && errors.Is(err, ErrStoreUnavailable) {
+				err = fmt.Errorf("%w: %v", ownership.ErrUnknownOutcome, err) // not this time, but maybe before
+			}
 			return Sent{}, s.sendError(err)
 		}
 		// The connection broke: the same ID may go out again, whatever became of the first.
@@ -140,6 +143,9 @@ func (s *Session) transmit(to types.JID, text string, id types.MessageID) (Sent,
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(s.ctx, ackTimeout+ackTimeout/4)
 	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	ctx = s.account.OnFailure(ctx, func(err error) { fail(fmt.Errorf("%w: %w", ErrStoreUnavailable, err)) })
 	ctx, addresses := s.account.CountRatchets(ctx)
 	response, err := client.SendMessage(ctx, to, &waE2E.Message{Conversation: proto.String(text)},
 		whatsmeow.SendRequestExtra{ID: id, Timeout: ackTimeout})
@@ -149,6 +155,12 @@ func (s *Session) transmit(to types.JID, text string, id types.MessageID) (Sent,
 			case s.events <- silent(begun):
 			default: // others have said so
 			}
+		}
+		if away := context.Cause(ctx); errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil {
+			if len(addresses()) == 0 { // a frame leaves after its ratchets were stored
+				return Sent{}, fmt.Errorf("%w: %w", away, err)
+			}
+			return Sent{}, fmt.Errorf("%w: %v: %w", ownership.ErrUnknownOutcome, away, err)
 		}
 		return Sent{}, err
 	}

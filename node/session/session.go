@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow"
@@ -35,8 +34,6 @@ type Session struct {
 	client *whatsmeow.Client // owned by run; sends read it under mu
 	paired bool              // owned by run
 
-	fetching atomic.Bool // a login that fetches unstored messages is planned
-
 	mu       sync.Mutex // guards what follows
 	now      Snapshot
 	seen     bool // the state has been reported since it was entered
@@ -45,6 +42,7 @@ type Session struct {
 	sends    int           // admitted and not ended
 	idle     chan struct{} // closed when stopping and sends is 0
 	sender   *whatsmeow.Client
+	link     context.Context // of the present connection: what whatsmeow does with its store on its own
 	own      []types.JID // of the connected device: phone number and LID
 }
 
@@ -56,6 +54,7 @@ func (e *Engine) Start(hold *ownership.Hold, account Account) *Session {
 		now: Snapshot{State: Initializing}, changed: make(chan struct{}), idle: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(hold.Context())
+	s.link = s.ctx
 	e.metrics.moved("", s.now.State)
 	go s.main()
 	return s
@@ -220,6 +219,8 @@ const (
 	steady       = time.Minute
 	maxBackoff   = 30 * time.Second
 	firstBackoff = 500 * time.Millisecond
+	// maxStoreBackoff is the longest pause between two looks whether the credential store is back.
+	maxStoreBackoff = 2 * time.Second
 )
 
 var (

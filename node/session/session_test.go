@@ -32,6 +32,7 @@ type memory struct {
 	incoming map[string]Incoming
 	puts     int
 	failPuts int // so many PutIncoming fail first
+	away     bool
 	loadErr  error
 	panics   int // so many Device calls panic first
 }
@@ -89,14 +90,33 @@ func (m *memory) Finish(_ context.Context, key string, at time.Time) error {
 	return nil
 }
 
-func (m *memory) PutIncoming(_ context.Context, in Incoming) error {
+func (m *memory) PutIncoming(ctx context.Context, in Incoming) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.puts++
-	if m.puts <= m.failPuts {
+	fails := m.puts <= m.failPuts || m.away
+	if !fails {
+		m.incoming[in.MessageID] = in
+	}
+	m.mu.Unlock()
+	if fails {
+		ctx.Value(failedKey{}).(func(error))(ErrStoreUnavailable)
 		return ErrStoreUnavailable
 	}
-	m.incoming[in.MessageID] = in
+	return nil
+}
+
+type failedKey struct{}
+
+func (m *memory) OnFailure(ctx context.Context, failed func(error)) context.Context {
+	return context.WithValue(ctx, failedKey{}, failed)
+}
+
+func (m *memory) Answers(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return ErrStoreUnavailable
+	}
 	return nil
 }
 
@@ -293,6 +313,36 @@ func TestUnstoredIncomingComesAgain(t *testing.T) {
 	s.Stop(ownership.ErrReleased)
 	<-s.Done()
 	w.waitFor(w.start(m), Ready)
+	w.eventually("the message to come again", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		_, ok := m.incoming[id]
+		return ok
+	})
+}
+
+// A store that is away ends the connection, so that WhatsApp hears nothing of what could not be
+// stored, and no login is tried before it is back. Then the message comes again.
+func TestNoLoginWhileTheStoreIsAway(t *testing.T) {
+	w := newWorld(t)
+	m := newMemory(t)
+	s := w.pair(m)
+	away := func(is bool) { m.mu.Lock(); defer m.mu.Unlock(); m.away = is }
+	away(true)
+	logins := w.emu.Devices()[0].Logins
+	id, err := w.emu.SendMessage(friend, account, "important")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := w.waitFor(s, DisconnectedRecoverable); now.LastError.Code != storeUnavailable {
+		t.Errorf("last error %+v", now.LastError)
+	}
+	w.eventually("a few looks at the store", func() bool { return s.Snapshot().Attempts >= 3 })
+	if now := w.emu.Devices()[0].Logins; now != logins {
+		t.Errorf("%d logins while the store is away", now-logins)
+	}
+	away(false)
+	w.waitFor(s, Ready)
 	w.eventually("the message to come again", func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -39,7 +39,7 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	var text sql.NullString
 	err := a.store.db.QueryRow(ctx, "SELECT jid FROM clientes WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&text)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, a.fail(err)
+		return nil, a.fail(ctx, err)
 	}
 	if !text.Valid {
 		return a.fresh(), nil
@@ -51,7 +51,7 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	device, err := a.container.GetDevice(ctx, jid)
 	switch {
 	case err != nil && !unreadable(err):
-		return nil, a.fail(err) // the database is away; the row may be fine
+		return nil, a.fail(ctx, err) // the database is away; the row may be fine
 	case err != nil:
 		return nil, fmt.Errorf("cliente %s: device %s: %w: %w", a.hold.Cliente(), jid, ErrCorrupt, err)
 	case device == nil:
@@ -64,6 +64,12 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 // unreadable says whether an error comes from what a row holds, not from how it was had.
 func unreadable(err error) bool {
 	return errors.Is(err, sqlstore.ErrInvalidLength) || strings.Contains(err.Error(), "sql: Scan error") // database/sql has no sentinel
+}
+
+// Answers returns nil when the store writes for this ownership.
+func (a *Account) Answers(ctx context.Context) error {
+	_, err := a.put(ctx, "UPDATE clientes SET created_at = created_at FROM f WHERE cliente = $1")
+	return err
 }
 
 // fresh is a device to be paired; its stores come with its first save.

@@ -164,12 +164,21 @@ func (g *guard) check() error {
 }
 
 // fail is how an error of the database leaves: one that the end of the ownership brought
-// about carries its cause.
-func (g *guard) fail(err error) error {
-	if err != nil && g.hold.Context().Err() != nil && !errors.Is(err, ownership.ErrFenced) {
+// about carries its cause, and of one that is the database's own the ctx is told first.
+func (g *guard) fail(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case g.hold.Context().Err() != nil && !errors.Is(err, ownership.ErrFenced):
 		return fmt.Errorf("%w: %w", context.Cause(g.hold.Context()), err)
+	case unreadable(err):
+		return fmt.Errorf("cliente %s: %w: %w", g.hold.Cliente(), ErrCorrupt, err)
 	}
-	return g.store.wrap(err)
+	err = g.store.wrap(err)
+	if errors.Is(err, ErrUnavailable) {
+		tellFailure(ctx, err)
+	}
+	return err
 }
 
 // inTxn marks a ctx whose transaction keeps this guard's fence as it is.
@@ -187,11 +196,16 @@ func (g *guard) steady(ctx context.Context) (t ownership.Token, release func()) 
 // txn runs fn in a transaction that commits only where the fence holds our token. Within
 // another txn of this ownership it only runs fn: the fence stands until that one ends.
 func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) error {
+	return g.fail(ctx, g.transact(ctx, fn))
+}
+
+// transact is txn whose error is still as the database gave it.
+func (g *guard) transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	if err := g.check(); err != nil {
 		return err
 	}
 	if ctx.Value(inTxn{g}) != nil {
-		return g.fail(fn(ctx))
+		return fn(ctx)
 	}
 	g.begin()
 	defer g.done()
@@ -199,7 +213,7 @@ func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) err
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
 	defer cancel()
-	return g.fail(g.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+	return g.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
 		var one int
 		err := g.store.db.QueryRow(ctx, "SELECT 1 FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+g.store.dialect.share(),
 			int64(g.hold.Cliente()), token.Generation, token.Revision).Scan(&one)
@@ -210,12 +224,22 @@ func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) err
 			return err
 		}
 		return fn(context.WithValue(ctx, inTxn{g}, true))
-	}))
+	})
 }
 
 // read runs fn in a transaction that need not hold the fence.
 func (g *guard) read(ctx context.Context, fn func(ctx context.Context) error) error {
-	return g.fail(g.store.db.DoTxn(ctx, &dbutil.TxnOptions{ReadOnly: true}, fn))
+	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	defer cancel()
+	return g.fail(ctx, g.store.db.DoTxn(ctx, &dbutil.TxnOptions{ReadOnly: true}, fn))
+}
+
+// get is a read in one statement.
+func get[T any](ctx context.Context, g *guard, read func(ctx context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	defer cancel()
+	v, err := read(ctx)
+	return v, g.fail(ctx, err)
 }
 
 // stands returns nil where the fence holds our token. Tokens only grow, so it held it before.
@@ -224,7 +248,7 @@ func (g *guard) stands(ctx context.Context) error {
 	defer release()
 	f, _, err := g.store.Fence(ctx, g.hold.Cliente())
 	if err != nil {
-		return g.fail(err)
+		return g.fail(ctx, err)
 	}
 	if f.Token != token {
 		return g.fenced()
@@ -250,10 +274,10 @@ func (g *guard) exec(ctx context.Context, statement string, args ...any) (int64,
 		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,
 		append([]any{int64(g.hold.Cliente()), token.Generation, token.Revision}, args...)...)
 	if err != nil {
-		return 0, g.fail(err)
+		return 0, g.fail(ctx, err)
 	}
 	n, err := result.RowsAffected()
-	return n, g.fail(err)
+	return n, g.fail(ctx, err)
 }
 
 // put is exec that asks for the fence where no row was written: there may have been nothing

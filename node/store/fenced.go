@@ -199,11 +199,18 @@ func (s *fencedStore) PutBufferedEvent(ctx context.Context, hash [32]byte, plain
 
 // DoDecryptionTxn runs a decryption: the ratchet's step and the plaintext are stored together.
 func (s *fencedStore) DoDecryptionTxn(ctx context.Context, fn func(context.Context) error) error {
-	err := s.txn(ctx, fn)
+	var decrypted error
+	err := s.transact(ctx, func(ctx context.Context) error {
+		decrypted = fn(ctx)
+		return decrypted
+	})
 	if err != nil {
 		s.forget() // what fn stored was rolled back
 	}
-	return err
+	if decrypted != nil {
+		return decrypted // not the store's; what was, has been told by whom fn called
+	}
+	return s.fail(ctx, err)
 }
 
 // DeleteOldBufferedHashes deletes this device's; whatsmeow's own goes through everybody's.

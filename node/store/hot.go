@@ -71,8 +71,7 @@ func (s *fencedStore) IsTrustedIdentity(ctx context.Context, address string, key
 	if s.identities.is(address, key) {
 		return true, nil
 	}
-	trusted, err := s.SQLStore.IsTrustedIdentity(ctx, address, key)
-	return trusted, s.fail(err)
+	return get(ctx, s.guard, func(ctx context.Context) (bool, error) { return s.SQLStore.IsTrustedIdentity(ctx, address, key) })
 }
 
 // PutSenderKey stores the key chain of a group's member in one statement.
@@ -137,7 +136,7 @@ func (s *fencedStore) GetOrGenPreKeys(ctx context.Context, count uint32) ([]*key
 	})
 	list, err := scan.NewRowIter(rows, err).AsList()
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	made, err := s.makePreKeys(ctx, int(count)-len(list), false)
 	return append(list, made...), err
@@ -162,7 +161,7 @@ func (s *fencedStore) makePreKeys(ctx context.Context, n int, uploaded bool) ([]
 	var last uint32
 	err := s.store.db.QueryRow(ctx, "SELECT COALESCE(MAX(key_id), 0) FROM whatsmeow_pre_keys WHERE jid = $1", s.JID).Scan(&last)
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	d := s.store.dialect
 	made := make([]*keys.PreKey, n)

@@ -46,7 +46,7 @@ func (s *fencedLIDs) GetLIDForPN(ctx context.Context, pn types.JID) (types.JID, 
 			return types.JID{}, nil
 		}
 		if err != nil {
-			return types.JID{}, s.fail(err)
+			return types.JID{}, s.fail(ctx, err)
 		}
 		s.remember(lid, pn.User)
 	}
@@ -65,7 +65,7 @@ func (s *fencedLIDs) GetPNForLID(ctx context.Context, lid types.JID) (types.JID,
 			return types.JID{}, nil
 		}
 		if err != nil {
-			return types.JID{}, s.fail(err)
+			return types.JID{}, s.fail(ctx, err)
 		}
 		s.remember(lid.User, pn)
 	}
@@ -88,7 +88,7 @@ func (s *fencedLIDs) GetManyLIDsForPNs(ctx context.Context, pns []types.JID) (ma
 	}
 	for batch := range slices.Chunk(missing, lidBatch) {
 		if err := s.find(ctx, batch, found); err != nil {
-			return nil, s.fail(err)
+			return nil, s.fail(ctx, err)
 		}
 	}
 	result := make(map[types.JID]types.JID, len(pns))

@@ -51,7 +51,7 @@ func (a *Account) Reserve(ctx context.Context, s Send) (stored Send, err error) 
 		int64(a.hold.Cliente()), s.Key).Scan(&stored.MessageID, &hash, &stored.Done, &at)
 	copy(stored.BodyHash[:], hash)
 	stored.Timestamp = fromMicros(at)
-	return stored, a.fail(err)
+	return stored, a.fail(ctx, err)
 }
 
 // Finish books WhatsApp's acknowledgement of a reserved send.

@@ -176,6 +176,10 @@ func parseSend(body []byte, c ownership.Cliente) (to, text, problem string) {
 	return to, text, ""
 }
 
+// storeUnavailable is the code of a session that waits for the credential store: 503, as its
+// caller need not know what becomes of the session, only that nothing was sent.
+const storeUnavailable = "STORE_UNAVAILABLE"
+
 func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownership.Cliente, s Session) error {
 	to, text, problem := parseSend(ctx.PostBody(), c)
 	if problem != "" {
@@ -186,6 +190,10 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 		BodyHash: sha256.Sum256([]byte(strconv.Itoa(len(to)) + ":" + to + text))}
 	for {
 		now := h.awaitReady(life, s)
+		if onItsWay(now.State) && now.LastError.Code == storeUnavailable {
+			refuseError(ctx, ErrStoreUnavailable)
+			return nil
+		}
 		if now.State != Ready {
 			Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))
 			return nil

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+
+	wastore "go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/util/keys"
+)
+
+// What whatsmeow reads, as its own store reads it: within the time that a database has to answer, and
+// with failures told (failure.go).
+
+func (s *fencedStore) GetSession(ctx context.Context, address string) ([]byte, error) {
+	return get(ctx, s.guard, func(ctx context.Context) ([]byte, error) { return s.SQLStore.GetSession(ctx, address) })
+}
+
+func (s *fencedStore) HasSession(ctx context.Context, address string) (bool, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (bool, error) { return s.SQLStore.HasSession(ctx, address) })
+}
+
+func (s *fencedStore) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) { return s.SQLStore.GetManySessions(ctx, addresses) })
+}
+
+func (s *fencedStore) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (*keys.PreKey, error) { return s.SQLStore.GetPreKey(ctx, id) })
+}
+
+func (s *fencedStore) UploadedPreKeyCount(ctx context.Context) (int, error) {
+	return get(ctx, s.guard, s.SQLStore.UploadedPreKeyCount)
+}
+
+func (s *fencedStore) GetSenderKey(ctx context.Context, group, user string) ([]byte, error) {
+	return get(ctx, s.guard, func(ctx context.Context) ([]byte, error) { return s.SQLStore.GetSenderKey(ctx, group, user) })
+}
+
+func (s *fencedStore) GetAppStateSyncKey(ctx context.Context, id []byte) (*wastore.AppStateSyncKey, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (*wastore.AppStateSyncKey, error) { return s.SQLStore.GetAppStateSyncKey(ctx, id) })
+}
+
+func (s *fencedStore) GetLatestAppStateSyncKeyID(ctx context.Context) ([]byte, error) {
+	return get(ctx, s.guard, s.SQLStore.GetLatestAppStateSyncKeyID)
+}
+
+func (s *fencedStore) GetAllAppStateSyncKeys(ctx context.Context) ([]*wastore.AppStateSyncKey, error) {
+	return get(ctx, s.guard, s.SQLStore.GetAllAppStateSyncKeys)
+}
+
+func (s *fencedStore) GetAppStateVersion(ctx context.Context, name string) (version uint64, hash [128]byte, err error) {
+	version, err = get(ctx, s.guard, func(ctx context.Context) (version uint64, err error) {
+		version, hash, err = s.SQLStore.GetAppStateVersion(ctx, name)
+		return version, err
+	})
+	return version, hash, err
+}
+
+func (s *fencedStore) GetAppStateMutationMAC(ctx context.Context, name string, indexMAC []byte) ([]byte, error) {
+	return get(ctx, s.guard, func(ctx context.Context) ([]byte, error) {
+		return s.SQLStore.GetAppStateMutationMAC(ctx, name, indexMAC)
+	})
+}
+
+func (s *fencedStore) GetChatSettings(ctx context.Context, chat types.JID) (types.LocalChatSettings, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (types.LocalChatSettings, error) { return s.SQLStore.GetChatSettings(ctx, chat) })
+}
+
+func (s *fencedStore) GetMessageSecret(ctx context.Context, chat, sender types.JID, id types.MessageID) (secret []byte, realSender types.JID, err error) {
+	secret, err = get(ctx, s.guard, func(ctx context.Context) (secret []byte, err error) {
+		secret, realSender, err = s.SQLStore.GetMessageSecret(ctx, chat, sender, id)
+		return secret, err
+	})
+	return secret, realSender, err
+}
+
+func (s *fencedStore) GetPrivacyToken(ctx context.Context, user types.JID) (*wastore.PrivacyToken, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (*wastore.PrivacyToken, error) { return s.SQLStore.GetPrivacyToken(ctx, user) })
+}
+
+func (s *fencedStore) GetNCTSalt(ctx context.Context) ([]byte, error) {
+	return get(ctx, s.guard, s.SQLStore.GetNCTSalt)
+}
+
+func (s *fencedStore) GetBufferedEvent(ctx context.Context, hash [32]byte) (*wastore.BufferedEvent, error) {
+	return get(ctx, s.guard, func(ctx context.Context) (*wastore.BufferedEvent, error) { return s.SQLStore.GetBufferedEvent(ctx, hash) })
+}
+
+func (s *fencedStore) GetOutgoingEvent(ctx context.Context, chat, altChat types.JID, id types.MessageID) (format string, plaintext []byte, err error) {
+	plaintext, err = get(ctx, s.guard, func(ctx context.Context) (plaintext []byte, err error) {
+		format, plaintext, err = s.SQLStore.GetOutgoingEvent(ctx, chat, altChat, id)
+		return plaintext, err
+	})
+	return format, plaintext, err
+}
