@@ -43,7 +43,7 @@ type Session struct {
 	idle     chan struct{} // closed when stopping and sends is 0
 	sender   *whatsmeow.Client
 	link     context.Context // of the present connection: what whatsmeow does with its store on its own
-	own      []types.JID // of the connected device: phone number and LID
+	own      []types.JID     // of the connected device: phone number and LID
 }
 
 // Start runs a session under the ownership until Stop, the ownership's end, or ErrPairingExpired.

@@ -20,7 +20,9 @@ func (s *fencedStore) HasSession(ctx context.Context, address string) (bool, err
 }
 
 func (s *fencedStore) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) { return s.SQLStore.GetManySessions(ctx, addresses) })
+	return get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) {
+		return s.SQLStore.GetManySessions(ctx, addresses)
+	})
 }
 
 func (s *fencedStore) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
@@ -36,7 +38,9 @@ func (s *fencedStore) GetSenderKey(ctx context.Context, group, user string) ([]b
 }
 
 func (s *fencedStore) GetAppStateSyncKey(ctx context.Context, id []byte) (*wastore.AppStateSyncKey, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (*wastore.AppStateSyncKey, error) { return s.SQLStore.GetAppStateSyncKey(ctx, id) })
+	return get(ctx, s.guard, func(ctx context.Context) (*wastore.AppStateSyncKey, error) {
+		return s.SQLStore.GetAppStateSyncKey(ctx, id)
+	})
 }
 
 func (s *fencedStore) GetLatestAppStateSyncKeyID(ctx context.Context) ([]byte, error) {
@@ -62,7 +66,9 @@ func (s *fencedStore) GetAppStateMutationMAC(ctx context.Context, name string, i
 }
 
 func (s *fencedStore) GetChatSettings(ctx context.Context, chat types.JID) (types.LocalChatSettings, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (types.LocalChatSettings, error) { return s.SQLStore.GetChatSettings(ctx, chat) })
+	return get(ctx, s.guard, func(ctx context.Context) (types.LocalChatSettings, error) {
+		return s.SQLStore.GetChatSettings(ctx, chat)
+	})
 }
 
 func (s *fencedStore) GetMessageSecret(ctx context.Context, chat, sender types.JID, id types.MessageID) (secret []byte, realSender types.JID, err error) {
@@ -82,7 +88,9 @@ func (s *fencedStore) GetNCTSalt(ctx context.Context) ([]byte, error) {
 }
 
 func (s *fencedStore) GetBufferedEvent(ctx context.Context, hash [32]byte) (*wastore.BufferedEvent, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (*wastore.BufferedEvent, error) { return s.SQLStore.GetBufferedEvent(ctx, hash) })
+	return get(ctx, s.guard, func(ctx context.Context) (*wastore.BufferedEvent, error) {
+		return s.SQLStore.GetBufferedEvent(ctx, hash)
+	})
 }
 
 func (s *fencedStore) GetOutgoingEvent(ctx context.Context, chat, altChat types.JID, id types.MessageID) (format string, plaintext []byte, err error) {
