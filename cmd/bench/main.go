@@ -19,6 +19,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
 	Cluster clusterCommand `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
 	Faults  faultsCommand  `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
+	Floor   floorCommand   `cmd:"" hidden:"" help:"Bare whatsmeow clients that take orders: what measurements hold the product against."`
 	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
 }
 
