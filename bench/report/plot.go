@@ -57,7 +57,7 @@ func (p Plot) Draw(w io.Writer) (err error) {
 	// Room for the numbers over the bars, and for the legend above them.
 	plt.Y.Max += (plt.Y.Max - plt.Y.Min) * 0.18
 	canvas := vgsvg.New(plotWidth, plotHeight)
-	plt.Draw(draw.New(canvas))
+	plt.Draw(draw.Crop(draw.New(canvas), vg.Points(4), -vg.Points(8), vg.Points(4), -vg.Points(6)))
 	var svg bytes.Buffer
 	if _, err := canvas.WriteTo(&svg); err != nil {
 		return err
