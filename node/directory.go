@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"session-manager/node/ownership"
+	"session-manager/ring"
 	"session-manager/router"
 	"session-manager/router/api"
 )
+
+var errNoTaker = errors.New("no node of the cluster takes clientes now")
 
 // directory answers the router: where a cliente is, and its session if it is here. Routes
 // follow ownership, which etcd's watch keeps in memory; placement only says who tries first.
@@ -18,8 +23,13 @@ type directory struct {
 	placement *placement
 	records   records
 	grace     *grace
+	trouble   func() error // why etcd lets this node take nothing
 	changed   *signal
+	others    atomic.Pointer[others]
 }
+
+// others is the ring without this node.
+type others struct{ whole, ring *ring.Ring }
 
 // Locate says who owns the cliente. Owner "" means that nobody does; then Placement tries.
 func (d *directory) Locate(c ownership.Cliente) router.Location {
@@ -48,8 +58,46 @@ func (d *directory) Locate(c ownership.Cliente) router.Location {
 	}
 	if last, bound := d.grace.Binds(c); bound {
 		at.Owner, at.Address = last.Name, last.Address // it serves as long as the store vouches for it
+	} else if at.PlacementMine && !d.keeper.Takes() {
+		d.elsewhere(c, &at)
 	}
 	return at
+}
+
+// elsewhere places a cliente that this node cannot take now, as the others do who know that, or
+// will in a moment.
+func (d *directory) elsewhere(c ownership.Cliente, at *router.Location) {
+	whole := d.placement.Ring()
+	o := d.others.Load()
+	if o == nil || o.whole != whole {
+		names := slices.DeleteFunc(slices.Clone(whole.Members()), func(name string) bool { return name == d.node })
+		o = &others{whole, ring.New(names)}
+		d.others.Store(o)
+	}
+	at.Placement, at.PlacementAddress, at.PlacementMine = "", "", false
+	if node, ok := o.ring.Owner(uint64(c)); ok {
+		at.Placement = node
+		if m, ok := d.records.Member(node); ok {
+			at.PlacementAddress = m.Address
+		}
+	}
+}
+
+// InVain is why waiting for an owner does not help: for longer than any failover takes this node
+// has been out of touch with etcd, so that it can take nothing and does not learn who does, or
+// there has been no node that takes anything. nil: it may help.
+func (d *directory) InVain() error {
+	limit := d.keeper.timing.Failover()
+	if d.keeper.Silence() >= limit {
+		return d.trouble()
+	}
+	if d.placement.Vacant() < limit {
+		return nil
+	}
+	if err := d.keeper.Refusal(); err != nil {
+		return err
+	}
+	return errNoTaker
 }
 
 func (d *directory) Changed() <-chan struct{} { return d.changed.Wait() }
@@ -61,7 +109,7 @@ func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Sessi
 	case err == nil:
 		s.Wake()
 		return s, token.String(), nil
-	case errors.Is(err, errNoLease), errors.Is(err, errFlapping), errors.Is(err, errBarred):
+	case errors.Is(err, errNoLease), errors.Is(err, errFlapping), errors.Is(err, errBarred), errors.Is(err, errSilent):
 		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
 	case errors.Is(err, ownership.ErrFenced), errors.Is(err, ownership.ErrLeaseLost):
 		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"session-manager/node/ownership"
 	"session-manager/router"
@@ -17,6 +18,8 @@ var errStarting = errors.New("this node is starting: it waits for etcd or the cr
 type front struct {
 	reason *reason
 	never  chan struct{}
+	begun  time.Time
+	limit  time.Duration // for which callers may be kept waiting for the parts
 	parts  atomic.Pointer[parts]
 }
 
@@ -34,6 +37,17 @@ func (f *front) Changed() <-chan struct{} {
 		return p.directory.Changed()
 	}
 	return f.never
+}
+
+// InVain is the directory's. Parts that do not come up keep callers no longer than a failover would.
+func (f *front) InVain() error {
+	if p := f.parts.Load(); p != nil {
+		return p.directory.InVain()
+	}
+	if time.Since(f.begun) < f.limit {
+		return nil
+	}
+	return f.Ready()
 }
 
 // Session is the directory's.

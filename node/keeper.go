@@ -63,6 +63,7 @@ type keeper struct {
 	queue      *ownership.Queue
 	lease      *ownership.Lease // nil: none
 	generation int64            // of the cluster that the lease belongs to
+	heard      time.Time        // while there is no lease: when the last one was renewed last, or since when there was none
 	refuse     error            // why nothing is taken; nil: taking
 }
 
@@ -88,6 +89,7 @@ func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.P
 		entries: make(map[ownership.Cliente]*entry),
 		queue:   ownership.NewQueue(rate, time.Now()),
 		refuse:  errNoLease,
+		heard:   time.Now(),
 	}
 }
 
@@ -96,30 +98,26 @@ var (
 	errOrdered  = errors.New("an operator wants this node to have no clientes: session-manager drain --undo takes it back")
 	errBarred   = errors.New("this node takes nothing")
 	errFlapping = errors.New("this node lost its lease too often and takes nothing for a while")
+	errSilent   = errors.New("etcd has let this node take nothing for too long")
 )
 
 // Session returns the cliente's session, which it starts where this node may own it. It
-// waits as long as ctx lets it. ownership.ErrNotOwner: another node owns the cliente.
+// waits as long as ctx lets it, and it is not in vain. ownership.ErrNotOwner: another node owns the cliente.
 func (k *keeper) Session(ctx context.Context, c ownership.Cliente) (running, ownership.Token, error) {
 	for {
 		en, err := k.want(c, ownership.Requested)
 		if err != nil {
 			return nil, ownership.Token{}, err
 		}
-		select {
-		case <-en.started:
-			if s, token, ok := k.session(en); ok {
-				return s, token, nil
-			}
-			// It is being given up; who comes next is known when it is gone.
-			select {
-			case <-en.gone:
-			case <-ctx.Done():
-				return nil, ownership.Token{}, ctx.Err()
-			}
-		case <-en.gone:
-		case <-ctx.Done():
-			return nil, ownership.Token{}, ctx.Err()
+		if err := k.await(ctx, en.started, en.gone); err != nil {
+			return nil, ownership.Token{}, err
+		}
+		if s, token, ok := k.session(en); ok {
+			return s, token, nil
+		}
+		// It is gone, or being given up; who comes next is known when it is gone.
+		if err := k.await(ctx, nil, en.gone); err != nil {
+			return nil, ownership.Token{}, err
 		}
 		if !startAgain(en.cause) {
 			return nil, ownership.Token{}, en.cause

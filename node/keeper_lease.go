@@ -43,7 +43,7 @@ func (k *keeper) LeaseLost(l *ownership.Lease) []<-chan struct{} {
 	todo := make(map[*entry][]ownership.Effect)
 	k.mu.Lock()
 	if k.lease == l {
-		k.lease = nil
+		k.lease, k.heard = nil, k.lastRenewed(l)
 		k.flush(ownership.ErrNotOwner)
 	}
 	for _, en := range k.entries {

@@ -24,6 +24,7 @@ type fakeEtcd struct {
 	keys      map[ownership.Cliente]fakeKey
 	loseReply int // of so many calls that change something
 	refuse    error
+	cut       bool // no call gets through
 }
 
 type fakeKey struct{ lease, revision int64 }
@@ -36,7 +37,28 @@ func (f *fakeEtcd) reply() error {
 	return nil
 }
 
-func (f *fakeEtcd) CreateOwner(_ context.Context, c ownership.Cliente, lease int64, _ ownership.Process) (int64, error) {
+// wait waits for ctx where etcd is cut off.
+func (f *fakeEtcd) wait(ctx context.Context) error {
+	f.mu.Lock()
+	cut := f.cut
+	f.mu.Unlock()
+	if !cut {
+		return nil
+	}
+	<-ctx.Done()
+	return ownership.ErrUnknownOutcome
+}
+
+func (f *fakeEtcd) setCut(cut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = cut
+}
+
+func (f *fakeEtcd) CreateOwner(ctx context.Context, c ownership.Cliente, lease int64, _ ownership.Process) (int64, error) {
+	if err := f.wait(ctx); err != nil {
+		return 0, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.refuse != nil {
@@ -53,7 +75,10 @@ func (f *fakeEtcd) CreateOwner(_ context.Context, c ownership.Cliente, lease int
 	return f.revision, f.reply()
 }
 
-func (f *fakeEtcd) Standing(_ context.Context, c ownership.Cliente, lease int64) (int64, bool, error) {
+func (f *fakeEtcd) Standing(ctx context.Context, c ownership.Cliente, lease int64) (int64, bool, error) {
+	if err := f.wait(ctx); err != nil {
+		return 0, false, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := f.keys[c]

@@ -45,6 +45,7 @@ type leaser struct {
 	log     *slog.Logger
 	metrics *metrics
 	reason  *reason // why this node is not ready
+	trouble reason  // why etcd does not vouch for this node, where the store does
 
 	mu         sync.Mutex // guards what follows, held excepted
 	flaps      *ownership.Flaps
@@ -108,6 +109,7 @@ func (l *leaser) granted(ctx context.Context, lease *ownership.Lease, generation
 	l.mu.Lock()
 	ordered := l.ordered
 	l.generation, l.barred = generation, nil
+	l.trouble.Set(nil)
 	l.mu.Unlock()
 	l.admit()
 	if ordered {
@@ -192,6 +194,7 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 				return
 			case r.err != nil:
 				l.metrics.renewals.WithLabelValues("failed").Inc()
+				l.trouble.Set(r.err)
 				if !lease.Riding(time.Now()) { // else the ride has been told of
 					l.log.Warn("lease was not renewed", "lease", lease.ID(), "left", time.Until(lease.RenewBy()).Round(time.Millisecond).String(), "err", r.err)
 				}
@@ -199,6 +202,7 @@ func (l *leaser) keep(ctx context.Context, lease *ownership.Lease) {
 				return
 			default:
 				l.metrics.renewals.WithLabelValues("ok").Inc()
+				l.trouble.Set(nil)
 				deadline.Reset(time.Until(lease.Deadline()))
 			}
 		}
@@ -211,6 +215,17 @@ func (l *leaser) Doubt() {
 	case l.doubt <- struct{}{}:
 	default:
 	}
+}
+
+// Trouble is why etcd lets this node take nothing.
+func (l *leaser) Trouble() error {
+	if err := l.reason.Get(); err != nil {
+		return err
+	}
+	if err := l.trouble.Get(); err != nil {
+		return fmt.Errorf("etcd does not vouch for this node, so that it takes nothing: %w", err)
+	}
+	return errNoLease
 }
 
 // lost ends what hung on the lease.

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	why := &reason{}
 	why.Set(errStarting)
-	edge := &front{reason: why, never: make(chan struct{})}
+	edge := &front{reason: why, never: make(chan struct{}), begun: time.Now(), limit: o.Timing.Failover()}
 	var callers *keys.File
 	if o.APIKeysFile != "" {
 		if callers, err = keys.Open(o.APIKeysFile); err != nil {

@@ -125,7 +125,8 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		placement: p.placement, records: p.view, log: o.Log, metrics: m,
 	}
 	p.directory = &directory{
-		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace, changed: p.changed,
+		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace,
+		trouble: p.leaser.Trouble, changed: p.changed,
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
@@ -45,6 +46,7 @@ type placement struct {
 	peers   map[string]string // peer addresses of nodes that were there at the last look, by name; Run's alone
 	members []string          // at the last look, with their gossip addresses; Run's alone
 	ring    atomic.Pointer[ring.Ring]
+	vacant  atomic.Pointer[time.Time] // since when the ring is empty; nil: it is not
 }
 
 func newPlacement(g membership, r records, o ordered, forsake func(peer string), changed *signal) *placement {
@@ -100,6 +102,11 @@ func (p *placement) rebuild() {
 	if !slices.Equal(takers, p.ring.Load().Members()) {
 		p.ring.Store(ring.New(takers))
 	}
+	if now := time.Now(); len(takers) > 0 {
+		p.vacant.Store(nil)
+	} else {
+		p.vacant.CompareAndSwap(nil, &now)
+	}
 }
 
 // Of is the node that should try first; ok is false while there is no taker at all.
@@ -118,6 +125,14 @@ func (p *placement) Ordered(c ownership.Cliente) (node string, ok bool) {
 
 // Takers are the nodes on the ring, sorted.
 func (p *placement) Takers() []string { return p.ring.Load().Members() }
+
+// Vacant is for how long there has been no taker; 0: there is one.
+func (p *placement) Vacant() time.Duration {
+	if since := p.vacant.Load(); since != nil {
+		return time.Since(*since)
+	}
+	return 0
+}
 
 // Ring is the present one: another one whenever the takers have changed.
 func (p *placement) Ring() *ring.Ring { return p.ring.Load() }

@@ -114,7 +114,6 @@ func (l *leaser) lastWord(ctx context.Context, lease *ownership.Lease) {
 func (l *leaser) succeed(ctx context.Context, old *ownership.Lease) (next *ownership.Lease, ok bool) {
 	trying, done := whileStanding(ctx, old)
 	defer done()
-	told := &reason{}
 	for {
 		lease, generation, err := l.try(trying)
 		switch {
@@ -127,7 +126,7 @@ func (l *leaser) succeed(ctx context.Context, old *ownership.Lease) (next *owner
 		case trying.Err() != nil:
 			l.lost(old)
 			return nil, false
-		case told.Set(err):
+		case l.trouble.Set(err):
 			l.log.Error("no next lease yet, riding on the store's word", "err", err)
 		}
 		select {

@@ -93,6 +93,7 @@ type world struct {
 	localErr error
 	ready    error
 	known    bool
+	vain     error
 	asked    int // calls of Session
 	orders   []string
 	orderErr error
@@ -112,6 +113,12 @@ func (w *world) Changed() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.changed
+}
+
+func (w *world) InVain() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.vain
 }
 
 func (w *world) move(c ownership.Cliente, at Location) {

@@ -108,6 +108,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 		}
 	}()
 	var last error
+	lost := false // a send after bytes of it were written: it may have been carried out
 	for {
 		changed := r.cfg.Directory.Changed()
 		at := r.cfg.Directory.Locate(t.cliente)
@@ -125,11 +126,16 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 				api.Refuse(ctx, fasthttp.StatusBadGateway, "OUTCOME_UNKNOWN", "The session's owner was lost - outcome unknown")
 				return
 			}
+			lost = lost || t.route == api.Send
+		}
+		if err := r.cfg.Directory.InVain(); err != nil && !lost {
+			r.unavailable(ctx, err.Error())
+			return
 		}
 		if !waits {
 			if waits = r.waiting.Add(1) <= r.cfg.Limits.Waiting; !waits {
 				r.waiting.Add(-1)
-				r.unavailable(ctx, "too many requests wait for their owners")
+				r.giveUp(ctx, lost, "too many requests wait for their owners")
 				return
 			}
 			r.metrics.waiting.Inc()
@@ -147,10 +153,19 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			if last != nil {
 				reason = last.Error()
 			}
-			r.unavailable(ctx, reason)
+			r.giveUp(ctx, lost, reason)
 			return
 		}
 	}
+}
+
+// giveUp is the answer when no owner could be had; lost: an attempt may have been carried out.
+func (r *Router) giveUp(ctx *fasthttp.RequestCtx, lost bool, reason string) {
+	if lost {
+		api.Refuse(ctx, fasthttp.StatusGatewayTimeout, "OUTCOME_UNKNOWN", "The session's owner was lost - outcome unknown: "+reason)
+		return
+	}
+	r.unavailable(ctx, reason)
 }
 
 // attempt tries once, where the directory says.
@@ -218,7 +233,7 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// unavailable is the answer when no owner could be had: not carried out, safe to repeat.
+// unavailable says that nothing was carried out: it is safe to repeat.
 func (r *Router) unavailable(ctx *fasthttp.RequestCtx, reason string) {
 	ctx.Response.ResetBody()
 	api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "OWNER_UNAVAILABLE", "No owner for this session yet: "+reason)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -178,6 +179,48 @@ func TestNoOwnerInTime(t *testing.T) {
 	got := ask(t, "GET", "http://"+r.public+"/status", "", cliente)
 	if got.code != 503 || got.header.Get("Retry-After") == "" ||
 		!strings.HasPrefix(got.body, `{"error":true,"code":"OWNER_UNAVAILABLE","message":"`) {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+}
+
+// Where waiting does not help, what can be had elsewhere is still had, and the rest is answered
+// at once with the cause.
+func TestNobodyWaitsInVain(t *testing.T) {
+	two := owner(t, nil)
+	for name, c := range map[string]struct {
+		at     Location
+		method string
+		code   int
+		says   string
+	}{
+		"nobody to ask":     {Location{}, "GET", 503, "no lease: etcd is away"},
+		"nobody answers":    {Location{Owner: "n2", Address: "127.0.0.1:1"}, "POST", 503, "no lease: etcd is away"},
+		"the owner answers": {Location{Owner: "n2", Address: two.peer}, "POST", 200, "3EB0ID"},
+	} {
+		w := newWorld()
+		w.at[51] = c.at
+		w.vain = errors.New("no lease: etcd is away")
+		r := start(t, w, nil)
+		path, text := "/status", ""
+		if c.method == "POST" {
+			path, text = "/send", body
+		}
+		begun := time.Now()
+		got := ask(t, c.method, "http://"+r.public+path, text, cliente)
+		if got.code != c.code || !strings.Contains(got.body, c.says) || (got.header.Get("Retry-After") != "") != (c.code == 503) {
+			t.Errorf("%s: %d %s %v", name, got.code, got.body, got.header)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("%s: answered after %v", name, took)
+		}
+	}
+}
+
+// A send that was lost on its way may have been carried out, whatever becomes of it afterwards.
+func TestLostSendIsNeverCalledSafe(t *testing.T) {
+	address, _ := stub(t, hangUp, respond("421 Misdirected"))
+	r := start(t, elsewhere(address), func(c *Config) { c.Limits.Answer = 300 * time.Millisecond })
+	if got := ask(t, "POST", "http://"+r.public+"/send", body, cliente); got.code != 504 || got.header.Get("Retry-After") != "" {
 		t.Errorf("%d %s", got.code, got.body)
 	}
 }

@@ -50,6 +50,8 @@ type Location struct {
 type Directory interface {
 	Locate(c ownership.Cliente) Location
 	Changed() <-chan struct{} // closed at the next change; to be taken before Locate
+	// InVain is why waiting for an owner does not help; nil: it may.
+	InVain() error
 }
 
 // Local gives out the sessions of this node.

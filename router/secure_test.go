@@ -58,26 +58,27 @@ func TestForwardByTLS(t *testing.T) {
 		to     string
 		client *tls.Config // nil: plain
 		code   int
+		lost   bool // or it looks as if bytes of the request had been read: 504
 	}{
-		"both of one authority":                   {two.peer, sideOf(t, a, a).client, 200},
-		"the client's of another":                 {two.peer, sideOf(t, b, a).client, 503},
-		"the client believes in another":          {two.peer, sideOf(t, a, b).client, 503},
-		"the client has none":                     {two.peer, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, 503},
-		"a plain client":                          {two.peer, nil, 503},
-		"a plain port":                            {plain.peer, sideOf(t, a, a).client, 503},
-		"nobody there":                            {"127.0.0.1:1", sideOf(t, a, a).client, 503},
-		"a port that accepts and says not a word": {mute(t), sideOf(t, a, a).client, 503},
+		"both of one authority":                   {two.peer, sideOf(t, a, a).client, 200, false},
+		"the client's of another":                 {two.peer, sideOf(t, b, a).client, 503, true},
+		"the client believes in another":          {two.peer, sideOf(t, a, b).client, 503, false},
+		"the client has none":                     {two.peer, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}, 503, true},
+		"a plain client":                          {two.peer, nil, 503, true},
+		"a plain port":                            {plain.peer, sideOf(t, a, a).client, 503, false},
+		"nobody there":                            {"127.0.0.1:1", sideOf(t, a, a).client, 503, false},
+		"a port that accepts and says not a word": {mute(t), sideOf(t, a, a).client, 503, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			one := start(t, elsewhere(row.to), func(c *Config) { c.PeerTLS, c.Limits.Answer = row.client, 500*time.Millisecond })
 			before := len(two.world.session.(*fakeSession).messages())
 			got := ask(t, "POST", "http://"+one.public+"/send", body, cliente)
 			sent := len(two.world.session.(*fakeSession).messages()) - before
-			if got.code != row.code || sent != map[bool]int{true: 1, false: 0}[row.code == 200] {
+			if got.code != row.code && !(row.lost && got.code == 504) || sent != map[bool]int{true: 1, false: 0}[row.code == 200] {
 				t.Errorf("%d %s, %d messages sent; want %d", got.code, got.body, sent, row.code)
 			}
 			// 503 is a promise that nothing was done; and whoever reads it learns what is wrong.
-			if row.code == 503 && !strings.Contains(got.body, "OWNER_UNAVAILABLE") {
+			if got.code == 503 && !strings.Contains(got.body, "OWNER_UNAVAILABLE") {
 				t.Errorf("%s", got.body)
 			}
 		})
