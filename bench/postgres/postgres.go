@@ -182,7 +182,7 @@ func (s *Server) Restart(ctx context.Context) error {
 // Run starts the server, again after Stop or Kill, on the same port and data, and waits until
 // it answers.
 func (s *Server) Run(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(s.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		select {
 		case <-done:
-			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			text, _ := os.ReadFile(s.LogPath())
 			return fmt.Errorf("postgres ended at start: %s", bytes.TrimSpace(text[max(0, len(text)-1000):]))
 		case <-ctx.Done():
 			return fmt.Errorf("postgres does not answer: %w", err)
@@ -212,6 +212,12 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// PID is that of the server; those of its backends are its children.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// LogPath is the file that the server prints to.
+func (s *Server) LogPath() string { return filepath.Join(s.dir, "log") }
 
 // URL is that of the administrator's database.
 func (s *Server) URL() string { return s.url("postgres") }

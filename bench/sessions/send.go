@@ -1,0 +1,253 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"session-manager/bench/cluster"
+	"session-manager/bench/floor"
+	"session-manager/bench/measure"
+	"session-manager/bench/report"
+	"session-manager/node/ownership"
+)
+
+// Bars of issue 4.
+const (
+	barSendPostgres = 1.8 // × bare whatsmeow's texts a second, 100 clientes
+	barSendSQLite   = 1.5
+	barStatements   = 3 // of the store, per text
+	barHop          = 1 // ms that a hop adds to the p99 of /send
+)
+
+// Send measures texts a second: of one cliente and of many at once, over both stores, against
+// bare whatsmeow; what the store is asked per text; and what a hop adds.
+type Send struct {
+	Stores   []string `default:"sqlite,postgres" help:"Kinds of store."`
+	Clientes int      `default:"100" help:"How many send at once; one alone is measured besides."`
+	Each     int      `default:"40" help:"Texts that each of them sends in a round."`
+	Alone    int      `default:"400" help:"Texts that the one alone sends in a round."`
+	Hops     int      `default:"600" help:"Pairs of texts in a round, sent at the owner and through another node; with Postgres only. 0: none."`
+}
+
+// Name is send.
+func (s *Send) Name() string { return "send" }
+
+// About says what it measures.
+func (s *Send) About() string {
+	return "Texts a second through POST /send, with idempotency keys and fence, against bare whatsmeow without either; statements per text; what a hop adds."
+}
+
+// Params are its sizes.
+func (s *Send) Params() map[string]string {
+	return map[string]string{"stores": strings.Join(s.Stores, ","), "clientes": fmt.Sprint(s.Clientes), "each": fmt.Sprint(s.Each),
+		"alone": fmt.Sprint(s.Alone), "hops": fmt.Sprint(s.Hops)}
+}
+
+// Run measures.
+func (s *Send) Run(ctx context.Context, env measure.Env, into *report.Scenario) error {
+	o := *s
+	if env.Quick {
+		o.Clientes, o.Each, o.Alone, o.Hops = min(o.Clientes, 100), min(o.Each, 8), min(o.Alone, 60), min(o.Hops, 100)
+	}
+	for i, store := range o.Stores {
+		env.Step(i*(env.Rounds+2), len(o.Stores)*(env.Rounds+2), "accounts over "+store)
+		if err := o.over(ctx, env, store, i, into); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+	}
+	into.Notes = append(into.Notes, "The emulator, whose phones decrypt every text, and the callers share the machine: they take their part of both rates, so that the ratio of rates understates the difference. CPU per text does not.")
+	return nil
+}
+
+// over measures with one kind of store.
+func (s *Send) over(ctx context.Context, env measure.Env, store string, nth int, into *report.Scenario) (err error) {
+	a, err := begin(ctx, env, setup{store: store, nodes: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinClose(err, a) }()
+	w, err := a.writers(ctx, s.Clientes)
+	if err != nil {
+		return err
+	}
+	total := len(s.Stores) * (env.Rounds + 2)
+	var alone, many [2]side // product, rival
+	for round := range env.Rounds {
+		env.Step(nth*(env.Rounds+2)+1+round, total, fmt.Sprintf("texts over %s, round %d", store, round+1))
+		for _, size := range []struct {
+			clientes, each int
+			into           *[2]side
+		}{{1, s.Alone, &alone}, {s.Clientes, s.Each, &many}} {
+			err := turns(round,
+				func() error { return w.product(ctx, size.clientes, size.each, &size.into[0]) },
+				func() error { return w.rival(ctx, size.clientes, size.each, &size.into[1]) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	tellSends(into, store, 1, alone)
+	tellSends(into, store, s.Clientes, many)
+	env.Step(nth*(env.Rounds+2)+1+env.Rounds, total, "statements and hops over "+store)
+	if store == cluster.Postgres {
+		if err := w.statements(ctx, into); err != nil {
+			return err
+		}
+		if s.Hops > 0 {
+			if err := w.hops(ctx, s.Hops, into); err != nil {
+				return err
+			}
+		}
+	}
+	return a.judge(ctx)
+}
+
+func joinClose(err error, a *arena) error {
+	if closing := a.close(); err == nil {
+		return closing
+	}
+	return err
+}
+
+// tellSends tells what so many clientes at once came to.
+func tellSends(into *report.Scenario, store string, clientes int, both [2]side) {
+	prefix := fmt.Sprintf("%s, %d at once: ", store, clientes)
+	ratio := ratios(both[0].rate, both[1].rate)
+	name := prefix + "texts a second, against bare whatsmeow"
+	switch {
+	case clientes < 100:
+		into.Tell(name, "x", ratio...)
+	case store == cluster.Postgres:
+		into.AtLeast(barSendPostgres, name, "x", ratio...)
+	default:
+		into.AtLeast(barSendSQLite, name, "x", ratio...)
+	}
+	into.Tell(prefix+"CPU per text with the store's, against bare whatsmeow", "x", ratios(sums(both[0]), sums(both[1]))...)
+	for i, who := range []string{"session-manager", "bare whatsmeow"} {
+		s := both[i]
+		into.Tell(prefix+who+", texts a second", "1/s", s.rate...)
+		into.Tell(prefix+who+", median", "ms", s.median...)
+		into.Tell(prefix+who+", p99", "ms", s.p99...)
+		into.Tell(prefix+who+", CPU per text", "ms", s.cpu...)
+		if store == cluster.Postgres {
+			into.Tell(prefix+who+", Postgres's CPU per text", "ms", s.store...)
+		}
+	}
+}
+
+// sums are the CPU of a side, with its store's.
+func sums(s side) []float64 {
+	out := make([]float64, len(s.cpu))
+	for i := range out {
+		out[i] = s.cpu[i] + s.store[i]
+	}
+	return out
+}
+
+// writers are accounts of both sides that know whom they write to.
+type writers struct {
+	*arena
+	n       int
+	friends []string
+	batch   int // of texts, so that no two have one key
+}
+
+const friends = 16 // phones that are written to: one alone would be the bottleneck
+
+// writers seeds and connects n accounts on each side, and has each write once: what a first text
+// costs more is no part of what is measured.
+func (a *arena) writers(ctx context.Context, n int) (*writers, error) {
+	numbers, err := a.addFriends(ctx, friends)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.seedClientes(ctx, 1, n); err != nil {
+		return nil, err
+	}
+	if err := a.seedRival(ctx, 1, n); err != nil {
+		return nil, err
+	}
+	if err := a.rival.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.ready(ctx, n); err != nil {
+		return nil, err
+	}
+	w := &writers{arena: a, n: n, friends: numbers}
+	var none side
+	if err := w.product(ctx, n, 2, &none); err != nil {
+		return nil, err
+	}
+	return w, w.rival(ctx, n, 2, &none)
+}
+
+// product has clientes send, each its texts one after the other, and appends what came of it.
+func (w *writers) product(ctx context.Context, clientes, each int, into *side) error {
+	w.batch++
+	waits := make([]float64, clientes*each)
+	var took time.Duration
+	cpu, store, err := spent([]int{w.node().PID()}, w.postgres(), func() error {
+		begun := time.Now()
+		defer func() { took = time.Since(begun) }()
+		g, ctx := errgroup.WithContext(ctx)
+		for i := range clientes {
+			g.Go(func() error {
+				for n := range each {
+					wait, err := w.text(ctx, w.caller(), i, n)
+					if err != nil {
+						return err
+					}
+					waits[i*each+n] = ms(wait)
+				}
+				return nil
+			})
+		}
+		return g.Wait()
+	})
+	if err != nil {
+		return err
+	}
+	into.add(waits, took.Seconds(), cpu, store)
+	return nil
+}
+
+// text has the i-th cliente send the n-th text of this batch at a node.
+func (w *writers) text(ctx context.Context, at *caller, i, n int) (time.Duration, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	key := fmt.Sprintf("%d-%d-%d", w.batch, i, n)
+	return at.send(ownership.Cliente(i+1), w.friends[i%len(w.friends)], "text "+key, key)
+}
+
+// rival has accounts of the rival do the same.
+func (w *writers) rival(ctx context.Context, accounts, each int, into *side) error {
+	w.batch++
+	t := floor.Texts{To: w.friends, Each: each, Text: fmt.Sprintf("text %d", w.batch)}
+	for i := range accounts {
+		t.From = append(t.From, rivalNumber(i+1))
+	}
+	var sent floor.Sent
+	cpu, store, err := spent([]int{w.arena.rival.pid()}, w.postgres(), func() (err error) {
+		sent, err = w.arena.rival.send(ctx, t)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	into.add(sent.Waits, sent.Seconds, cpu, store)
+	return nil
+}
+
+func (s *side) add(waits []float64, seconds, cpu, store float64) {
+	n := float64(len(waits))
+	s.rate = append(s.rate, n/seconds)
+	s.median = append(s.median, quantile(waits, 0.5))
+	s.p99 = append(s.p99, quantile(waits, 0.99))
+	s.cpu = append(s.cpu, cpu/n)
+	s.store = append(s.store, store/n)
+}
