@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need and this machine lacks: on Debian, as root or by sudo.
-#   install.sh gcc postgres
+# Installs what tests and measurements need and this machine lacks: on Debian, as root or by sudo.
+#   install.sh gcc postgres nginx haproxy node-express
 set -eu
 
 need=""
@@ -8,6 +8,8 @@ for what in "$@"; do
     case $what in
     gcc) command -v gcc >/dev/null || need="$need gcc libc6-dev" ;;
     postgres) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need="$need postgresql" ;;
+    nginx | haproxy) [ -x "/usr/sbin/$what" ] || command -v "$what" >/dev/null || need="$need $what" ;;
+    node-express) command -v node >/dev/null && [ -d /usr/share/nodejs/express ] || need="$need node-express" ;;
     *) echo "install.sh: unknown: $what" >&2; exit 2 ;;
     esac
 done
@@ -21,10 +23,25 @@ sudo=""
 if [ "$(id -u)" != 0 ]; then
     sudo=sudo
 fi
-# The tests run servers of their own; Debian's must not start one.
+# Tests and measurements run servers of their own; Debian's must not start one: not now, and not
+# when the machine starts.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap '$sudo rm -f $policy' EXIT
+    trap 'exit 1' INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+    $sudo chmod 755 $policy
+fi
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -q
 $sudo mkdir -p /etc/postgresql-common
 echo "create_main_cluster = false" | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
 # shellcheck disable=SC2086
 $sudo apt-get install -qy --no-install-recommends $need
+if [ -d /run/systemd/system ]; then
+    for what in $need; do
+        case $what in
+        nginx | haproxy) $sudo systemctl disable --now "$what" ;;
+        esac
+    done
+fi

@@ -21,6 +21,9 @@ type commands struct {
 	Faults  faultsCommand  `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
 	Floor   floorCommand   `cmd:"" hidden:"" help:"Bare whatsmeow clients that take orders: what measurements hold the product against."`
 	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
+	Measure measureCommand `cmd:"" help:"Measure the product beside what a user would pick instead; write a report."`
+	Render  renderCommand  `cmd:"" help:"Render a report again from its JSON."`
+	Rival   rivalCommand   `cmd:"" hidden:"" help:"Be one of what the product is compared with."`
 }
 
 type demoCommand struct {

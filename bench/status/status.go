@@ -1,0 +1,149 @@
+// Package status measures what a request costs that asks for a session's state: at the node that
+// owns it, beside the Express server that the product replaces and a server that does nothing but
+// answer; and over one hop, at a node that has to forward it, beside nginx and HAProxy that
+// forward to the same node by the same header.
+//
+// Everything runs on this machine at once and is loaded in turn, several rounds in an order of
+// their own each. What counts is the CPU time of the one process that the callers are connected
+// to; the load, and the owner behind a hop, cost the same for all.
+package status
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"session-manager/bench/load"
+	"session-manager/bench/measure"
+	"session-manager/bench/report"
+)
+
+// Status is the scenario, with its parameters.
+type Status struct {
+	Connections int           `default:"32" help:"Kept connections, each of which asks again when it has its answer."`
+	For         time.Duration `help:"How long each is loaded in a round. 0: 3s, or 600ms with --quick."`
+	Clientes    int           `default:"8" help:"How many clientes are asked for, in turn. One node owns them all."`
+	Store       string        `default:"sqlite" enum:"sqlite,postgres" help:"Credential store: ${enum}."`
+	Rivals      []string      `default:"express,nginx,haproxy" enum:"express,nginx,haproxy,none" help:"What to compare with, of Debian's: ${enum}."`
+}
+
+// Name is what the harness calls it.
+func (s *Status) Name() string { return "status" }
+
+// About is the scenario in words.
+func (s *Status) About() string {
+	return "CPU and latency of `GET /status` of a session that is READY: at its owner, and over one hop."
+}
+
+// Params are the flags as they are.
+func (s *Status) Params() map[string]string {
+	return map[string]string{
+		"connections": strconv.Itoa(s.Connections), "for": s.For.String(), "clientes": strconv.Itoa(s.Clientes),
+		"store": s.Store, "rivals": strings.Join(s.Rivals, "+"),
+	}
+}
+
+// Validate checks what the parser cannot.
+func (s *Status) Validate() error {
+	if s.Connections < 1 || s.Clientes < 1 || s.Clientes > 899 || s.For < 0 {
+		return fmt.Errorf("status: %d connections, %d clientes, for %v: want at least 1, 1 to 899, not negative", s.Connections, s.Clientes, s.For)
+	}
+	return nil
+}
+
+// duration is how long each contender is loaded in a round.
+func (s *Status) duration(quick bool) time.Duration {
+	switch {
+	case s.For > 0:
+		return s.For
+	case quick:
+		return 600 * time.Millisecond
+	}
+	return 3 * time.Second
+}
+
+// Run measures.
+func (s *Status) Run(ctx context.Context, env measure.Env, into *report.Scenario) (err error) {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	env.Step(0, 1, "starting a cluster and its rivals")
+	duration := s.duration(env.Quick)
+	into.Params["for"] = duration.String()
+	a, err := s.begin(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer func() { err = a.close(err) }()
+	total := 1 + (1+env.Rounds)*len(a.contenders)
+	done := 1
+	for round := -1; round < env.Rounds; round++ { // the first is to warm up: Node.js compiles
+		order := rand.New(rand.NewPCG(env.Seed, uint64(round+1))).Perm(len(a.contenders))
+		for _, i := range order {
+			c := a.contenders[i]
+			env.Step(done, total, fmt.Sprintf("round %d of %d: %s", max(round+1, 0), env.Rounds, c.name))
+			done++
+			if err := s.measure(ctx, a, c, round, duration); err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+		if err := a.still(ctx); err != nil {
+			return err
+		}
+	}
+	env.Step(total, total, "done")
+	s.tell(a, into)
+	return nil
+}
+
+// measure loads a contender: for a moment, so that connections are open everywhere, and then for
+// the sample. Round -1 keeps none.
+func (s *Status) measure(ctx context.Context, a *arena, c *contender, round int, duration time.Duration) error {
+	o := load.Options{Addresses: []string{c.address}, Connections: s.Connections, For: duration / 8, Next: a.next}
+	if round < 0 {
+		o.For = duration / 2
+	}
+	if _, err := clean(load.Run(ctx, o)); err != nil || round < 0 {
+		return err
+	}
+	mallocs, err := c.mallocs(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := measure.CPU(c.pid)
+	if err != nil {
+		return err
+	}
+	o.For = duration
+	r, err := clean(load.Run(ctx, o))
+	if err != nil {
+		return err
+	}
+	after, err := measure.CPU(c.pid)
+	if err != nil {
+		return err
+	}
+	mallocs2, err := c.mallocs(ctx)
+	if err != nil {
+		return err
+	}
+	requests := float64(r.Good())
+	c.samples = append(c.samples, sample{
+		perCPU: requests / (after - before).Seconds(), perSecond: r.Rate(), mallocs: (mallocs2 - mallocs) / requests,
+		p50: ms(r.Quantile(0.5)), p99: ms(r.Quantile(0.99)),
+	})
+	return nil
+}
+
+// clean makes an answer that was no 2xx an error: nothing is measured by refusals.
+func clean(r *load.Result, err error) (*load.Result, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, r.Clean()
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
