@@ -37,9 +37,13 @@ func (s sessions) Start(hold *ownership.Hold) running {
 // account is the store's account in the session's words.
 type account struct{ *store.Account }
 
-func (a account) Reserve(ctx context.Context, s session.Send) (session.Send, error) {
-	stored, err := a.Account.Reserve(ctx, store.Send(s))
-	return session.Send(stored), storeError(err)
+func (a account) Sending(ctx context.Context, s session.Send, reserve bool) (context.Context, func() ([]string, bool)) {
+	return a.Account.Sending(ctx, store.Send(s), reserve)
+}
+
+func (a account) Standing(ctx context.Context, key string) (session.Send, bool, error) {
+	s, ok, err := a.Account.Standing(ctx, key)
+	return session.Send(s), ok, storeError(err)
 }
 
 func (a account) PutIncoming(ctx context.Context, in session.Incoming) error {

@@ -12,13 +12,15 @@ import (
 type Account interface {
 	// Device is the stored device, or a new one to be paired. ErrCorrupt, ErrStoreUnavailable.
 	Device(ctx context.Context) (*wastore.Device, error)
-	// CountRatchets returns a ctx under which the device's stores remember for which Signal
-	// addresses they stored a ratchet, and a function that tells.
-	CountRatchets(ctx context.Context) (context.Context, func() []string)
-	// Reserve stores a send unless one stands under its key, and returns what stands.
-	Reserve(ctx context.Context, s Send) (Send, error)
-	// Finish books the acknowledgement of a reserved send.
-	Finish(ctx context.Context, key string, at time.Time) error
+	// Sending returns a ctx for the one message of whatsmeow's that s stands for, and what must be
+	// called when whatsmeow has returned: it tells for which Signal addresses a ratchet was stored;
+	// a frame leaves after that. reserve: the send is stored under its key with them. stands: one
+	// was there already, and the message has failed.
+	Sending(ctx context.Context, s Send, reserve bool) (_ context.Context, ended func() (addresses []string, stands bool))
+	// Standing is the send that is stored under a key; false: none.
+	Standing(ctx context.Context, key string) (Send, bool, error)
+	// Finish books the acknowledgement of a stored send, soon.
+	Finish(key string, at time.Time)
 	// PutIncoming stores an incoming message, once however often it comes.
 	PutIncoming(ctx context.Context, in Incoming) error
 	// OnFailure returns a ctx under which failed is called for each call, of the device's stores

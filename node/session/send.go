@@ -57,15 +57,6 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 		return Sent{}, err
 	}
 	defer s.leave()
-	reserved, err := s.account.Reserve(s.ctx, Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key), BodyHash: m.BodyHash})
-	switch {
-	case err != nil:
-		return Sent{}, fmt.Errorf("reserve: %w", err)
-	case reserved.BodyHash != m.BodyHash:
-		return Sent{}, ErrKeyReused
-	case reserved.Done:
-		return Sent{MessageID: reserved.MessageID, Timestamp: reserved.Timestamp}, nil
-	}
 	// whatsmeow sends one message at a time, and its lock knows no ctx; so the turn is waited for here.
 	select {
 	case s.turn <- struct{}{}:
@@ -75,24 +66,43 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 	case <-s.ctx.Done():
 		return Sent{}, s.cause()
 	}
-	for first := true; ; first = false {
-		sent, err := s.transmit(to, m.Text, reserved.MessageID)
-		if err == nil {
-			s.finish(m.Key, sent)
-			return sent, nil
-		}
-		if !dropped(err) || s.ctx.Err() != nil {
-			if !first && errors.Is(err, ErrStoreUnavailable) {
-				err = fmt.Errorf("%w: %v", ownership.ErrUnknownOutcome, err) // not this time, but maybe before
+	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key), BodyHash: m.BodyHash}
+	stored, tried := false, false // the send stands in the store; a frame may have left
+	for {
+		t := s.transmit(to, m.Text, send, !stored)
+		stored = stored || t.stored
+		switch {
+		case t.err == nil:
+			s.account.Finish(m.Key, t.sent.Timestamp)
+			return t.sent, nil
+		case t.stands:
+			standing, ok, err := s.account.Standing(s.ctx, m.Key)
+			switch {
+			case err != nil:
+				return Sent{}, fmt.Errorf("look up the key: %w", err)
+			case !ok: // it was too old, and is gone by now
+				continue
+			case standing.BodyHash != m.BodyHash:
+				return Sent{}, ErrKeyReused
+			case standing.Done:
+				return Sent{MessageID: standing.MessageID, Timestamp: standing.Timestamp}, nil
 			}
-			return Sent{}, s.sendError(err)
+			// Its outcome is unknown: the same ID goes out again.
+			send, stored, tried = standing, true, true
+			continue
+		case !dropped(t.err) || s.ctx.Err() != nil:
+			if tried && errors.Is(t.err, ErrStoreUnavailable) {
+				return Sent{}, fmt.Errorf("%w: %v", ownership.ErrUnknownOutcome, t.err) // not this time, but maybe before
+			}
+			return Sent{}, s.sendError(t.err)
 		}
+		tried = tried || t.stored
 		// The connection broke: the same ID may go out again, whatever became of the first.
 		if !s.waitReady(ctx) {
 			if cause := s.cause(); cause != nil {
-				return Sent{}, fmt.Errorf("%w: %w", cause, err)
+				return Sent{}, fmt.Errorf("%w: %w", cause, t.err)
 			}
-			return Sent{}, fmt.Errorf("%w: %w", ownership.ErrUnknownOutcome, err)
+			return Sent{}, fmt.Errorf("%w: %w", ownership.ErrUnknownOutcome, t.err)
 		}
 	}
 }
@@ -129,16 +139,24 @@ func (s *Session) leave() {
 	}
 }
 
+// transmission is how one attempt at a message ended.
+type transmission struct {
+	sent   Sent
+	stored bool // its ratchets and the send are in the store, so that a frame may have left
+	stands bool // another send is stored under the key, and nothing left
+	err    error
+}
+
 // transmit hands the message to whatsmeow once.
-func (s *Session) transmit(to types.JID, text string, id types.MessageID) (Sent, error) {
+func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) transmission {
 	s.mu.Lock()
 	client, own := s.sender, s.own
 	s.mu.Unlock()
 	if client == nil {
-		return Sent{}, whatsmeow.ErrNotConnected
+		return transmission{err: whatsmeow.ErrNotConnected}
 	}
 	if err := s.hold.Check(time.Now()); err != nil {
-		return Sent{}, err
+		return transmission{err: err}
 	}
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(s.ctx, ackTimeout+ackTimeout/4)
@@ -146,36 +164,27 @@ func (s *Session) transmit(to types.JID, text string, id types.MessageID) (Sent,
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	ctx = s.account.OnFailure(ctx, func(err error) { fail(fmt.Errorf("%w: %w", ErrStoreUnavailable, err)) })
-	ctx, addresses := s.account.CountRatchets(ctx)
+	ctx, ended := s.account.Sending(ctx, send, reserve)
 	response, err := client.SendMessage(ctx, to, &waE2E.Message{Conversation: proto.String(text)},
-		whatsmeow.SendRequestExtra{ID: id, Timeout: ackTimeout})
-	if err != nil {
-		if errors.Is(err, whatsmeow.ErrMessageTimedOut) {
-			select {
-			case s.events <- silent(begun):
-			default: // others have said so
-			}
+		whatsmeow.SendRequestExtra{ID: send.MessageID, Timeout: ackTimeout})
+	addresses, stands := ended()
+	t := transmission{stored: len(addresses) > 0, stands: stands, err: err}
+	switch away := context.Cause(ctx); {
+	case err == nil && !reachedSomeone(to, own, addresses):
+		t.err = ErrReachedNobody
+	case err == nil:
+		t.sent = Sent{MessageID: response.ID, Timestamp: response.Timestamp.UTC()}
+	case errors.Is(err, whatsmeow.ErrMessageTimedOut):
+		select {
+		case s.events <- silent(begun):
+		default: // others have said so
 		}
-		if away := context.Cause(ctx); errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil {
-			if len(addresses()) == 0 { // a frame leaves after its ratchets were stored
-				return Sent{}, fmt.Errorf("%w: %w", away, err)
-			}
-			return Sent{}, fmt.Errorf("%w: %v: %w", ownership.ErrUnknownOutcome, away, err)
-		}
-		return Sent{}, err
+	case errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil && t.stored:
+		t.err = fmt.Errorf("%w: %v: %w", ownership.ErrUnknownOutcome, away, err)
+	case errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil:
+		t.err = fmt.Errorf("%w: %w", away, err)
 	}
-	if !reachedSomeone(to, own, addresses()) {
-		return Sent{}, ErrReachedNobody
-	}
-	return Sent{MessageID: response.ID, Timestamp: response.Timestamp.UTC()}, nil
-}
-
-// finish books the acknowledgement. That this fails changes nothing for the caller: the
-// message is out, and under its key the same ID would go out again.
-func (s *Session) finish(key string, sent Sent) {
-	if err := s.account.Finish(s.ctx, key, sent.Timestamp); err != nil {
-		s.log.Warn("acknowledged send was not booked as done", "err", err)
-	}
+	return t
 }
 
 // waitReady waits for the session to be READY again.

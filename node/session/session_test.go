@@ -67,27 +67,31 @@ func (m *memory) Device(ctx context.Context) (*wastore.Device, error) {
 	return m.container.GetFirstDevice(ctx)
 }
 
-func (m *memory) CountRatchets(ctx context.Context) (context.Context, func() []string) {
-	return ctx, func() []string { return []string{"somebody:0"} }
-}
-
-func (m *memory) Reserve(_ context.Context, s Send) (Send, error) {
+func (m *memory) Sending(ctx context.Context, send Send, reserve bool) (context.Context, func() ([]string, bool)) {
+	ctx, cancel := context.WithCancel(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if stored, ok := m.sends[s.Key]; ok {
-		return stored, nil
+	if _, stands := m.sends[send.Key]; stands && reserve {
+		cancel()
+		return ctx, func() ([]string, bool) { return nil, true }
 	}
-	m.sends[s.Key] = s
-	return s, nil
+	m.sends[send.Key] = send
+	return ctx, func() ([]string, bool) { cancel(); return []string{"somebody:0"}, false }
 }
 
-func (m *memory) Finish(_ context.Context, key string, at time.Time) error {
+func (m *memory) Standing(_ context.Context, key string) (Send, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.sends[key]
+	return s, ok, nil
+}
+
+func (m *memory) Finish(key string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.sends[key]
 	s.Done, s.Timestamp = true, at
 	m.sends[key] = s
-	return nil
 }
 
 func (m *memory) PutIncoming(ctx context.Context, in Incoming) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	wastore "go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
@@ -19,6 +20,9 @@ import (
 type Account struct {
 	guard
 	container *sqlstore.Container
+
+	mu        sync.Mutex   // guards installed
+	installed *fencedStore // of the present device: it knows what is stored
 }
 
 // Account is the state of the cliente that hold owns.
@@ -57,7 +61,7 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	case device == nil:
 		return nil, fmt.Errorf("cliente %s: device %s has no row: %w", a.hold.Cliente(), jid, ErrCorrupt)
 	}
-	a.install(device)
+	a.install(device, false)
 	return device, nil
 }
 
@@ -79,9 +83,15 @@ func (a *Account) fresh() *wastore.Device {
 	return device
 }
 
-// install gives the device our stores in place of whatsmeow's.
-func (a *Account) install(device *wastore.Device) {
-	stores := newFencedStore(a, *device.ID)
+// install gives the device our stores in place of whatsmeow's: those that it had before, unless it
+// is a new one.
+func (a *Account) install(device *wastore.Device, anew bool) {
+	a.mu.Lock()
+	if anew || a.installed == nil || a.installed.jid != *device.ID {
+		a.installed = newFencedStore(a, *device.ID)
+	}
+	stores := a.installed
+	a.mu.Unlock()
 	device.SetAllStores(stores)
 	device.LIDs = stores.lids
 	device.Container = (*deviceContainer)(a)
@@ -113,7 +123,7 @@ func (c *deviceContainer) PutDevice(ctx context.Context, device *wastore.Device)
 	if first {
 		// whatsmeow's PutDevice has put its own stores in, whether it succeeded or not. Later
 		// saves leave them, and other goroutines read them.
-		a.install(device)
+		a.install(device, true)
 	}
 	return err
 }

@@ -24,13 +24,18 @@ type fencedStore struct {
 	identities known[string, [32]byte]  // by Signal address
 	pushNames  known[types.JID, string] // each message brings its sender's
 	migrated   known[string, string]    // LID by phone number, as Signal users
+	tokens     known[types.JID, *wastore.PrivacyToken]
+	salt       known[struct{}, *[]byte]
+	ratchets   *ratchets
 
 	sweep   sync.Mutex // guards sweepAt
 	sweepAt time.Time  // when old outgoing events are deleted next
 }
 
 func newFencedStore(a *Account, jid types.JID) *fencedStore {
-	return &fencedStore{SQLStore: sqlstore.NewSQLStore(a.container, jid), guard: &a.guard, jid: jid, lids: &fencedLIDs{guard: &a.guard}}
+	return &fencedStore{
+		SQLStore: sqlstore.NewSQLStore(a.container, jid), guard: &a.guard, jid: jid, lids: &fencedLIDs{guard: &a.guard}, ratchets: newRatchets(),
+	}
 }
 
 // forget forgets what is known to be stored: something was taken back.
@@ -39,6 +44,8 @@ func (s *fencedStore) forget() {
 	s.identities.forget()
 	s.pushNames.forget()
 	s.migrated.forget()
+	s.tokens.forget()
+	s.salt.forget()
 }
 
 var _ wastore.AllSessionSpecificStores = (*fencedStore)(nil)
@@ -54,11 +61,19 @@ func (s *fencedStore) DeleteIdentity(ctx context.Context, address string) error 
 }
 
 func (s *fencedStore) DeleteAllSessions(ctx context.Context, phone string) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAllSessions(ctx, phone) })
+	return s.moveRatchets(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteAllSessions(ctx, phone) })
 }
 
 func (s *fencedStore) DeleteSession(ctx context.Context, address string) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteSession(ctx, address) })
+	return s.moveRatchets(ctx, func(ctx context.Context) error { return s.SQLStore.DeleteSession(ctx, address) })
+}
+
+// moveRatchets runs fn, which does more to ratchets than step them, in a transaction.
+func (s *fencedStore) moveRatchets(ctx context.Context, fn func(ctx context.Context) error) error {
+	return s.step(ctx, func(ctx context.Context) error {
+		defer s.ratchets.forget()
+		return s.txn(ctx, fn)
+	})
 }
 
 // MigratePNToLID moves what is stored under a phone number to its LID. It is asked for with
@@ -69,7 +84,7 @@ func (s *fencedStore) MigratePNToLID(ctx context.Context, pn, lid types.JID) err
 		return s.check()
 	}
 	defer s.identities.forget()
-	err := s.txn(ctx, func(ctx context.Context) error {
+	err := s.moveRatchets(ctx, func(ctx context.Context) error {
 		// whatsmeow's store believes a migration done before it is, and for good: take a new one.
 		return sqlstore.NewSQLStore(s.Container, s.jid).MigratePNToLID(ctx, pn, lid)
 	})
@@ -174,10 +189,12 @@ func (s *fencedStore) PutMessageSecrets(ctx context.Context, inserts []wastore.M
 }
 
 func (s *fencedStore) PutPrivacyTokens(ctx context.Context, tokens ...wastore.PrivacyToken) error {
+	defer s.tokens.forget()
 	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPrivacyTokens(ctx, tokens...) })
 }
 
 func (s *fencedStore) DeleteExpiredPrivacyTokens(ctx context.Context, cutoff time.Time) (n int64, err error) {
+	defer s.tokens.forget()
 	err = s.txn(ctx, func(ctx context.Context) (err error) {
 		n, err = s.SQLStore.DeleteExpiredPrivacyTokens(ctx, cutoff)
 		return err
@@ -186,10 +203,12 @@ func (s *fencedStore) DeleteExpiredPrivacyTokens(ctx context.Context, cutoff tim
 }
 
 func (s *fencedStore) PutNCTSalt(ctx context.Context, salt []byte) error {
+	defer s.salt.forget()
 	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutNCTSalt(ctx, salt) })
 }
 
 func (s *fencedStore) DeleteNCTSalt(ctx context.Context) error {
+	defer s.salt.forget()
 	return s.txn(ctx, s.SQLStore.DeleteNCTSalt)
 }
 
@@ -199,18 +218,21 @@ func (s *fencedStore) PutBufferedEvent(ctx context.Context, hash [32]byte, plain
 
 // DoDecryptionTxn runs a decryption: the ratchet's step and the plaintext are stored together.
 func (s *fencedStore) DoDecryptionTxn(ctx context.Context, fn func(context.Context) error) error {
-	var decrypted error
-	err := s.transact(ctx, func(ctx context.Context) error {
-		decrypted = fn(ctx)
-		return decrypted
+	return s.step(ctx, func(ctx context.Context) error {
+		var decrypted error
+		err := s.transact(ctx, func(ctx context.Context) error {
+			decrypted = fn(ctx)
+			return decrypted
+		})
+		if err != nil { // what fn stored was rolled back
+			s.forget()
+			s.ratchets.forget()
+		}
+		if decrypted != nil {
+			return decrypted // not the store's; what was, has been told by whom fn called
+		}
+		return s.fail(ctx, err)
 	})
-	if err != nil {
-		s.forget() // what fn stored was rolled back
-	}
-	if decrypted != nil {
-		return decrypted // not the store's; what was, has been told by whom fn called
-	}
-	return s.fail(ctx, err)
 }
 
 // DeleteOldBufferedHashes deletes this device's; whatsmeow's own goes through everybody's.

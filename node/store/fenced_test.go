@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -112,15 +113,39 @@ func writes(a *Account, device *wastore.Device) map[string]func(ctx context.Cont
 		"PutLIDMapping": func(ctx context.Context) error { return device.LIDs.PutLIDMapping(ctx, lid, them) },
 		"PutDevice":     func(ctx context.Context) error { device.PushName = "late"; return device.Save(ctx) },
 		"DeleteDevice":  func(ctx context.Context) error { return device.Container.DeleteDevice(ctx, device) },
-		"Reserve": func(ctx context.Context) error {
-			_, err := a.Reserve(ctx, Send{Key: "late", MessageID: "M"})
+		"Sending": func(ctx context.Context) error {
+			_, err := reserve(ctx, a, s, Send{Key: "late", MessageID: "M"})
 			return err
 		},
-		"Finish": func(ctx context.Context) error { return a.Finish(ctx, "before", time.Now()) },
+		"Standing": func(ctx context.Context) error { _, _, err := a.Standing(ctx, "before"); return err }, // not even told
 		"PutIncoming": func(ctx context.Context) error {
 			return a.PutIncoming(ctx, Incoming{MessageID: "LATE", Payload: []byte("p")})
 		},
 	}
+}
+
+// reserve is a message of whatsmeow's up to the moment when its frame may leave: the send that
+// stands then.
+func reserve(ctx context.Context, a *Account, s *fencedStore, send Send) (Send, error) {
+	ctx, ended := a.Sending(ctx, send, true)
+	_, loadErr := s.GetManySessions(ctx, []string{"them:1"})
+	err := errors.Join(loadErr,
+		s.AddOutgoingEvent(ctx, types.JID{User: "them", Server: types.HiddenUserServer}, send.MessageID, "f", []byte("p")),
+		s.PutManySessions(ctx, map[string][]byte{"them:1": []byte("of " + send.MessageID)}))
+	addresses, stands := ended()
+	switch {
+	case stands:
+		standing, ok, err := a.Standing(ctx, send.Key)
+		if err == nil && !ok {
+			err = errors.New("nothing stands")
+		}
+		return standing, err
+	case err != nil:
+		return Send{}, err
+	case len(addresses) != 1 || addresses[0] != "them:1":
+		return Send{}, fmt.Errorf("stored for %q", addresses)
+	}
+	return send, nil
 }
 
 // seed writes something that each deletion could take away.
@@ -130,7 +155,7 @@ func seed(t *testing.T, a *Account, device *wastore.Device) {
 	ctx := deadline(t)
 	them := types.JID{User: "5491100000009", Server: types.DefaultUserServer}
 	_, keysErr := s.GetOrGenPreKeys(ctx, 5)
-	_, sendErr := a.Reserve(ctx, Send{Key: "before", MessageID: "B"})
+	_, sendErr := reserve(ctx, a, s, Send{Key: "before", MessageID: "B"})
 	if err := errors.Join(keysErr, sendErr,
 		s.PutIdentity(ctx, "them:1", [32]byte{1}),
 		s.PutManySessions(ctx, map[string][]byte{"them:1": []byte("one"), "5491100000009:0": []byte("two")}),
@@ -159,7 +184,9 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 		before := dump(t, successor)
 		for name := range writes(a, device) {
 			stale, hold := own2(old, 5, 10)
-			stale.install(device)
+			stale.install(device, false)
+			stale.Finish("before", time.Now())
+			stale.Quiesce()
 			err := writes(stale, device)[name](context.Background())
 			if !errors.Is(err, ownership.ErrFenced) {
 				t.Errorf("%s: %v", name, err)

@@ -3,51 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"time"
 
 	"go.mau.fi/util/dbutil"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/util/keys"
 )
-
-// PutSession stores one ratchet in one statement.
-func (s *fencedStore) PutSession(ctx context.Context, address string, session []byte) error {
-	return s.PutManySessions(ctx, map[string][]byte{address: session})
-}
-
-// PutManySessions stores the ratchets of a message in one statement.
-func (s *fencedStore) PutManySessions(ctx context.Context, sessions map[string][]byte) error {
-	if len(sessions) == 0 {
-		return nil
-	}
-	d := s.store.dialect
-	var values strings.Builder
-	args := []any{s.JID}
-	for _, address := range slices.Sorted(maps.Keys(sessions)) { // sorted: no two statements lock in opposite orders
-		if len(args) > 1 {
-			values.WriteString(", ")
-		}
-		n := len(args) + 4
-		fmt.Fprintf(&values, "(%s, %s)", d.text(n), d.blob(n+1))
-		args = append(args, address, sessions[address])
-	}
-	n, err := s.exec(ctx, "INSERT INTO whatsmeow_sessions (our_jid, their_id, session) SELECT "+d.text(4)+
-		", column1, column2 FROM f, (VALUES "+values.String()+") AS v WHERE true"+
-		" ON CONFLICT (our_jid, their_id) DO UPDATE SET session = excluded.session", args...)
-	if err != nil {
-		return err
-	}
-	if n != int64(len(sessions)) {
-		return s.fenced()
-	}
-	for address := range sessions {
-		countRatchet(ctx, address)
-	}
-	return nil
-}
 
 // PutIdentity stores a contact's identity key, unless it is known to be stored already: it
 // comes with each message and changes almost never.
@@ -81,17 +42,6 @@ func (s *fencedStore) PutSenderKey(ctx context.Context, group, user string, sess
 		d.text(4)+", "+d.text(5)+", "+d.text(6)+", "+d.blob(7)+
 		" FROM f WHERE true ON CONFLICT (our_jid, chat_id, sender_id) DO UPDATE SET sender_key = excluded.sender_key",
 		s.JID, group, user, session)
-	return err
-}
-
-// AddOutgoingEvent stores a message that leaves, for retry receipts, in one statement.
-func (s *fencedStore) AddOutgoingEvent(ctx context.Context, chat types.JID, id types.MessageID, format string, plaintext []byte) error {
-	d := s.store.dialect
-	_, err := s.put(ctx, "INSERT INTO whatsmeow_retry_buffer (our_jid, chat_jid, message_id, format, plaintext, timestamp) SELECT "+
-		d.text(4)+", "+d.text(5)+", "+d.text(6)+", "+d.text(7)+", "+d.blob(8)+", "+d.bigint(9)+
-		" FROM f WHERE true ON CONFLICT (our_jid, chat_jid, message_id) DO UPDATE SET format = excluded.format,"+
-		" plaintext = excluded.plaintext, timestamp = excluded.timestamp",
-		s.JID, chat.String(), id, format, plaintext, time.Now().UnixMilli())
 	return err
 }
 

@@ -27,7 +27,7 @@ func TestOutage(t *testing.T) {
 	s.answer = 300 * time.Millisecond
 	a, device, hold := paired(t, s, 5, 10, "5491100000001")
 	write := func() error {
-		_, err := a.Reserve(ctx, Send{Key: "k", MessageID: "M"})
+		_, err := reserve(ctx, a, stores(device), Send{Key: "k", MessageID: "M"})
 		return errors.Join(err, device.Save(ctx), device.Sessions.PutSession(ctx, "them:1", []byte("x")))
 	}
 	wantAway := func(what string) {

@@ -88,6 +88,7 @@ func applicationName(p ownership.Process) string {
 func connectionsOf(p ownership.Process) string { return "sm " + p.Incarnation + " " }
 
 func (postgresDialect) kind() string         { return "postgres" }
+func (postgresDialect) compound() bool       { return true }
 func (postgresDialect) share() string        { return "FOR SHARE" }
 func (postgresDialect) materialized() string { return "MATERIALIZED" }
 func (postgresDialect) blob(n int) string    { return fmt.Sprintf("$%d::bytea", n) }

@@ -11,18 +11,8 @@ import (
 // What whatsmeow reads, as its own store reads it: within the time that a database has to answer, and
 // with failures told (failure.go).
 
-func (s *fencedStore) GetSession(ctx context.Context, address string) ([]byte, error) {
-	return get(ctx, s.guard, func(ctx context.Context) ([]byte, error) { return s.SQLStore.GetSession(ctx, address) })
-}
-
 func (s *fencedStore) HasSession(ctx context.Context, address string) (bool, error) {
 	return get(ctx, s.guard, func(ctx context.Context) (bool, error) { return s.SQLStore.HasSession(ctx, address) })
-}
-
-func (s *fencedStore) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) {
-		return s.SQLStore.GetManySessions(ctx, addresses)
-	})
 }
 
 func (s *fencedStore) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
@@ -79,12 +69,30 @@ func (s *fencedStore) GetMessageSecret(ctx context.Context, chat, sender types.J
 	return secret, realSender, err
 }
 
+// GetPrivacyToken is asked for with each send: the owner knows what it has stored.
 func (s *fencedStore) GetPrivacyToken(ctx context.Context, user types.JID) (*wastore.PrivacyToken, error) {
-	return get(ctx, s.guard, func(ctx context.Context) (*wastore.PrivacyToken, error) { return s.SQLStore.GetPrivacyToken(ctx, user) })
+	if token, ok := s.tokens.get(user.ToNonAD()); ok {
+		return token, s.check()
+	}
+	era := s.tokens.present()
+	token, err := get(ctx, s.guard, func(ctx context.Context) (*wastore.PrivacyToken, error) { return s.SQLStore.GetPrivacyToken(ctx, user) })
+	if err == nil {
+		s.tokens.putRead(era, user.ToNonAD(), token)
+	}
+	return token, err
 }
 
+// GetNCTSalt is asked for with each send that has no privacy token.
 func (s *fencedStore) GetNCTSalt(ctx context.Context) ([]byte, error) {
-	return get(ctx, s.guard, s.SQLStore.GetNCTSalt)
+	if salt, ok := s.salt.get(struct{}{}); ok {
+		return *salt, s.check()
+	}
+	era := s.salt.present()
+	salt, err := get(ctx, s.guard, s.SQLStore.GetNCTSalt)
+	if err == nil {
+		s.salt.putRead(era, struct{}{}, &salt)
+	}
+	return salt, err
 }
 
 func (s *fencedStore) GetBufferedEvent(ctx context.Context, hash [32]byte) (*wastore.BufferedEvent, error) {

@@ -64,6 +64,7 @@ func connectSQLite(file string) (*sql.DB, error) {
 }
 
 func (sqliteDialect) kind() string         { return "sqlite" }
+func (sqliteDialect) compound() bool       { return false }
 func (sqliteDialect) share() string        { return "" }
 func (sqliteDialect) materialized() string { return "" }
 func (sqliteDialect) blob(n int) string    { return fmt.Sprintf("$%d", n) }

@@ -41,10 +41,10 @@ func runStaleOwner(url string) int {
 		return 1
 	}
 	first := newOwnership()
-	first.install(device)
+	first.install(device, false)
 	for name := range writes(first, device) {
 		each := newOwnership() // the first fenced write ends an ownership; each gets one of its own
-		each.install(device)
+		each.install(device, false)
 		if err := writes(each, device)[name](ctx); !errors.Is(err, ownership.ErrFenced) {
 			fmt.Println(name, "was not fenced:", err)
 		}
@@ -88,7 +88,7 @@ func TestAPausedProcessChangesNothing(t *testing.T) {
 		if err := device.Sessions.PutSession(deadline(t), "them:1", []byte("the successor's")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Reserve(deadline(t), Send{Key: "after", MessageID: "A"}); err != nil {
+		if _, err := reserve(deadline(t), b, stores(device), Send{Key: "after", MessageID: "A"}); err != nil {
 			t.Fatal(err)
 		}
 		before := dump(t, successor)

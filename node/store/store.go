@@ -47,6 +47,7 @@ type Store struct {
 	log     *slog.Logger
 	address string        // for people: without the password
 	answer  time.Duration // of one write
+	books   *books
 }
 
 // answerTime is how long one write may take before the store counts as out of reach: a server
@@ -60,6 +61,8 @@ type dialect interface {
 	lock(ctx context.Context, db *sql.DB, fn func() error) error
 	// prepare brings settings of the database itself in order, after the migrations.
 	prepare(ctx context.Context, s *Store)
+	// compound says whether one statement can write to several tables.
+	compound() bool
 	// share follows a SELECT of a fence: it keeps the row as it is until the transaction ends.
 	share() string
 	// materialized follows AS in a CTE that must be evaluated exactly once.
@@ -122,11 +125,17 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, err)
 	}
 	s.dialect.prepare(ctx, s)
+	s.books = openBooks(s)
 	return s, nil
 }
 
-// Close ends the connections.
-func (s *Store) Close() error { return errors.Join(s.riding.Close(), s.db.RawDB.Close()) }
+// Close writes what is still to be booked, and ends the connections.
+func (s *Store) Close() error {
+	if s.books != nil {
+		s.books.close()
+	}
+	return errors.Join(s.riding.Close(), s.db.RawDB.Close())
+}
 
 // Kind is "postgres" or "sqlite".
 func (s *Store) Kind() string { return s.dialect.kind() }

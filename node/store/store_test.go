@@ -185,22 +185,31 @@ func TestCorruptDevice(t *testing.T) {
 func TestSends(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, "n1"), deadline(t)
-		a, _ := own(t, s, 5, 10)
+		a, device, _ := paired(t, s, 5, 10, "5491100000001")
 		first := Send{Key: "k", MessageID: "M1", BodyHash: [32]byte{1}}
-		if got, err := a.Reserve(ctx, first); err != nil || got != first {
+		if got, err := reserve(ctx, a, stores(device), first); err != nil || got != first {
 			t.Fatalf("%+v, %v", got, err)
 		}
-		if got, err := a.Reserve(ctx, Send{Key: "k", MessageID: "M2", BodyHash: [32]byte{2}}); err != nil || got != first {
+		if got, err := reserve(ctx, a, stores(device), Send{Key: "k", MessageID: "M2", BodyHash: [32]byte{2}}); err != nil || got != first {
 			t.Errorf("the same key again: %+v, %v", got, err)
 		}
-		at := time.Now().UTC().Truncate(time.Microsecond)
-		if err := a.Finish(ctx, "k", at); err != nil {
-			t.Fatal(err)
+		// The refused one has stored nothing, and what it stepped is not remembered.
+		if got := column(t, s, "SELECT message_id FROM whatsmeow_retry_buffer"); len(got) != 1 || got[0] != "M1" {
+			t.Errorf("kept for retry receipts: %q", got)
 		}
+		if ratchet, err := device.Sessions.GetSession(ctx, "them:1"); err != nil || string(ratchet) != "of M1" {
+			t.Errorf("ratchet %q, %v", ratchet, err)
+		}
+		at := time.Now().UTC().Truncate(time.Microsecond)
 		done := first
 		done.Done, done.Timestamp = true, at
-		other, _ := own(t, open(t, url, "n2"), 5, 11)
-		if got, err := other.Reserve(ctx, first); err != nil || got != done {
+		a.Finish("k", at)
+		if got, ok, err := a.Standing(ctx, "k"); err != nil || !ok || got != done {
+			t.Errorf("at once: %+v, %v", got, err)
+		}
+		a.Quiesce() // it is written now
+		other, device, _ := paired(t, open(t, url, "n2"), 5, 11, "5491100000001")
+		if got, err := reserve(ctx, other, stores(device), first); err != nil || got != done {
 			t.Errorf("at the next owner: %+v, %v; want %+v", got, err, done)
 		}
 	})
@@ -255,11 +264,11 @@ func TestUnavailable(t *testing.T) {
 		}
 	}
 	s := open(t, "sqlite:"+t.TempDir()+"/store.db", "n1")
-	a, hold := own(t, s, 5, 10)
+	a, device, hold := paired(t, s, 5, 10, "5491100000001")
 	if _, err := s.db.Exec(ctx, "PRAGMA query_only = ON"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Reserve(ctx, Send{Key: "k"}); !errors.Is(err, ErrUnavailable) {
+	if _, err := reserve(ctx, a, stores(device), Send{Key: "k"}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("a read-only store: %v", err)
 	}
 	if err := hold.Check(time.Now()); err != nil {
