@@ -18,6 +18,7 @@ const (
 	FaultDeaf     = "deaf"     // sockets stay open, nothing is answered or delivered
 	FaultLoseAck  = "lose_ack" // messages are delivered, their acks are not sent
 	FaultFail     = "fail"     // logins get <failure> with Code
+	FaultAway     = "away"     // phones look at what arrives, and acknowledge it, once it ends
 )
 
 // Fault is a misbehaviour to order.
@@ -76,21 +77,24 @@ func (e *Emulator) SetFault(f Fault) error {
 		}
 		e.faults = append(e.faults, a)
 	}
-	if f.Kind == FaultDrop || f.Kind == FaultBan {
+	switch f.Kind {
+	case FaultDrop, FaultBan:
 		e.dropNumberLocked(f.Number)
+	case FaultAway:
+		e.lookLocked()
 	}
 	return nil
 }
 
 func (f Fault) validate() error {
 	switch f.Kind {
-	case FaultDrop, FaultDelay, FaultRefuse, FaultBan, FaultOutdated, FaultDeaf, FaultLoseAck:
+	case FaultDrop, FaultDelay, FaultRefuse, FaultBan, FaultOutdated, FaultDeaf, FaultLoseAck, FaultAway:
 	case FaultFail:
 		if f.Code < 400 || f.Code > 599 {
 			return fmt.Errorf("%w: code %d: want 400 to 599", ErrBadInput, f.Code)
 		}
 	default:
-		return fmt.Errorf("%w: fault kind %q: want drop, delay, refuse, ban, outdated, deaf, lose_ack or fail", ErrBadInput, f.Kind)
+		return fmt.Errorf("%w: fault kind %q: want drop, delay, refuse, ban, outdated, deaf, lose_ack, away or fail", ErrBadInput, f.Kind)
 	}
 	if f.ForMS < 0 || f.DelayMS < 0 {
 		return fmt.Errorf("%w: for_ms and delay_ms cannot be negative", ErrBadInput)
@@ -134,15 +138,19 @@ func (e *Emulator) endFault(a *activeFault) {
 }
 
 func (e *Emulator) removeFaultsLocked(which func(*activeFault) bool) {
-	undeaf := false
+	undeaf, back := false, false
 	e.faults = slices.DeleteFunc(e.faults, func(a *activeFault) bool {
 		if !which(a) {
 			return false
 		}
 		a.timer.Stop()
 		undeaf = undeaf || a.Kind == FaultDeaf
+		back = back || a.Kind == FaultAway
 		return true
 	})
+	if back {
+		e.lookLocked()
+	}
 	if !undeaf {
 		return
 	}
@@ -163,6 +171,15 @@ func (e *Emulator) faultLocked(kind, number string) *activeFault {
 		}
 	}
 	return nil
+}
+
+// lookLocked has those phones that are at hand look at what has arrived, and no others.
+func (e *Emulator) lookLocked() {
+	for number, a := range e.accounts {
+		if p := a.phone; p.mail.setAway(e.faultLocked(FaultAway, number) != nil) {
+			e.spawnLocked(func() { p.mail.drain(p.receive) })
+		}
+	}
 }
 
 func (e *Emulator) deafLocked(d *device) bool {

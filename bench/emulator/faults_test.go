@@ -193,3 +193,30 @@ func TestALoginAtADeafServerWaits(t *testing.T) {
 	e.ClearFaults()
 	await[*events.Connected](x, nil)
 }
+
+// A phone that is away takes nothing, and all of it in order once it is back.
+func TestAway(t *testing.T) {
+	e := start(t, Options{FewPrekeys: true})
+	addPhones(t, e, ana, beto)
+	c := pair(t, e, ana)
+	sendTo(t, c, beto, "before")
+	inboxOf(t, e, beto, 1)
+	if err := e.SetFault(Fault{Kind: FaultAway, Number: beto}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one", "two", "three"} {
+		sendTo(t, c, beto, text)
+	}
+	eventually(t, "Ana's phone, which is at hand, to see the copies", func() bool {
+		sent, err := e.Sent(ana)
+		return err == nil && len(sent) == 4
+	})
+	if inbox, err := e.Inbox(beto); err != nil || len(inbox) != 1 {
+		t.Fatalf("%d messages on a phone that is away, %v", len(inbox), err)
+	}
+	e.ClearFaults()
+	inbox := inboxOf(t, e, beto, 4)
+	if inbox[1].Text != "one" || inbox[3].Text != "three" {
+		t.Errorf("%+v", inbox)
+	}
+}

@@ -106,6 +106,7 @@ type mailbox struct {
 	mu      sync.Mutex // guards what follows
 	waiting []node
 	busy    bool
+	away    bool // nobody reads
 }
 
 // put appends, and says whether the caller must start a reader.
@@ -113,7 +114,19 @@ func (m *mailbox) put(n node) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting = append(m.waiting, n)
-	if m.busy {
+	return m.beginLocked()
+}
+
+// setAway says whether anybody reads, and returns whether the caller must start a reader.
+func (m *mailbox) setAway(away bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = away
+	return len(m.waiting) > 0 && m.beginLocked()
+}
+
+func (m *mailbox) beginLocked() bool {
+	if m.busy || m.away {
 		return false
 	}
 	m.busy = true
@@ -123,8 +136,11 @@ func (m *mailbox) put(n node) bool {
 func (m *mailbox) drain(take func(node)) {
 	for {
 		m.mu.Lock()
-		if len(m.waiting) == 0 {
-			m.waiting, m.busy = nil, false
+		if len(m.waiting) == 0 || m.away {
+			m.busy = false
+			if len(m.waiting) == 0 {
+				m.waiting = nil
+			}
 			m.mu.Unlock()
 			return
 		}
