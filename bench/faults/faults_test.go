@@ -81,7 +81,7 @@ func TestChecksFindWhatTheyLookFor(t *testing.T) {
 	o := Options{BinDir: programs(t), Out: &bytes.Buffer{}}.filled(Options{Clientes: 2, Rate: 20})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w, err := begin(ctx, o, false)
+	w, err := begin(ctx, o, scenario{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type scenario struct {
 	about    string
 	defaults Options // of its full size
 	cuts     bool    // needs networks of its own: root
+	etcd     int     // how many members it has; 0: one
 	nodeArgs func(o Options) []string
 	run      func(ctx context.Context, w *world, r *Result) error
 }
@@ -102,7 +103,7 @@ func one(ctx context.Context, name string, o Options) *Result {
 		if s.nodeArgs != nil {
 			args = s.nodeArgs(o)
 		}
-		w, err := begin(ctx, o, s.cuts, args...)
+		w, err := begin(ctx, o, s, args...)
 		if err != nil {
 			return err
 		}

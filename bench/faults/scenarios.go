@@ -27,6 +27,8 @@ var scenarios = map[string]scenario{
 	"etcd-stop": {about: "etcd is paused for longer than its leases", defaults: Options{Clientes: 60, For: 10 * time.Minute}, run: etcdStopped},
 	"etcd-restart": {about: "etcd is killed, and comes back with its leases refreshed",
 		defaults: Options{Clientes: 60, For: 10 * time.Minute}, run: etcdRestarted},
+	"etcd-leader": {about: "etcd's leader is killed, one after the other",
+		defaults: Options{Clientes: 60, Rounds: 6}, etcd: 3, run: leaderKilled},
 	"postgres-restart": {about: "Postgres is stopped and started again", defaults: Options{For: 5 * time.Second}, run: postgresRestarted},
 	"postgres-kill":    {about: "Postgres is killed and started again", defaults: Options{For: 5 * time.Second}, run: postgresKilled},
 	"transaction-held": {about: "an owner is paused while a transaction of its holds a fence", defaults: Options{Clientes: 30, Rate: 10}, run: held},

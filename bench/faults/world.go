@@ -42,10 +42,10 @@ type world struct {
 }
 
 // begin starts a cluster, pairs the clientes and watches. The caller closes it.
-func begin(ctx context.Context, o Options, cut bool, nodeArgs ...string) (*world, error) {
+func begin(ctx context.Context, o Options, s scenario, nodeArgs ...string) (*world, error) {
 	w := &world{o: o}
-	co := cluster.Options{Nodes: nodes, BinDir: o.BinDir, Dir: o.Dir, Store: cluster.Postgres, Emulator: true, FewPrekeys: true, NodeArgs: nodeArgs}
-	if cut {
+	co := cluster.Options{Nodes: nodes, BinDir: o.BinDir, Dir: o.Dir, Store: cluster.Postgres, Etcd: s.etcd, Emulator: true, FewPrekeys: true, NodeArgs: nodeArgs}
+	if s.cuts {
 		network, err := newNetwork(ctx)
 		if err != nil {
 			return nil, err
