@@ -10,6 +10,14 @@ work=$(mktemp -d)
 fail() { echo "compose-test: $*" >&2; exit 1; }
 . deploy/compose.sh
 
+deploy/install.sh docker
+if ! docker info >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] || fail "Docker does not answer: start its daemon, or let $(id -un) use it"
+    dockerd >"$work/dockerd" 2>&1 &
+    daemon=$!
+    until_true 60 "a Docker daemon" docker info >/dev/null 2>&1 || { tail -20 "$work/dockerd"; kill $daemon; exit 1; }
+fi
+
 finish() {
     code=$?
     trap - EXIT INT TERM
@@ -23,6 +31,7 @@ finish() {
         left=$(docker $kind ls -q --filter "label=com.docker.compose.project=$PROJECT")
         [ -z "$left" ] || { echo "compose-test: left behind: $kind $left" >&2; code=1; }
     done
+    [ -z "${daemon:-}" ] || { kill "$daemon"; wait "$daemon" || true; }
     rm -rf "$work"
     [ $code = 0 ] && echo "compose-test: passed"
     exit $code

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and measurements need and this machine lacks: on Debian, as root or by sudo.
-#   install.sh gcc postgres nginx haproxy node-express
+#   install.sh gcc postgres docker nginx haproxy node-express
 set -eu
 
 need=""
@@ -8,6 +8,8 @@ for what in "$@"; do
     case $what in
     gcc) command -v gcc >/dev/null || need="$need gcc libc6-dev" ;;
     postgres) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need="$need postgresql" ;;
+    docker) command -v docker >/dev/null && { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; } ||
+        need="$need docker.io docker-compose" ;;
     nginx | haproxy) [ -x "/usr/sbin/$what" ] || command -v "$what" >/dev/null || need="$need $what" ;;
     node-express) command -v node >/dev/null && [ -d /usr/share/nodejs/express ] || need="$need node-express" ;;
     *) echo "install.sh: unknown: $what" >&2; exit 2 ;;
