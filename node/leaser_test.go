@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +126,13 @@ type leaserTest struct {
 	fences   *fakeFences
 	sessions *fakeSessions
 	exited   chan int
+	settled  atomic.Pointer[settlement] // nil: as ever
+}
+
+// settlement is what rule 1 comes to.
+type settlement struct {
+	generation int64
+	err        error
 }
 
 func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
@@ -139,6 +147,9 @@ func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
 		l.leaser = &leaser{
 			timing: timing, etcd: l.etcd, store: l.store, keeper: k,
 			settle: func(context.Context) (ownership.Identity, error) {
+				if s := l.settled.Load(); s != nil {
+					return ownership.Identity{UUID: "u", Generation: s.generation}, s.err
+				}
 				return ownership.Identity{UUID: "u", Generation: 1}, nil
 			},
 			wasMine: func(incarnation string) bool { return incarnation == "past" },
@@ -179,6 +190,41 @@ func TestLeaseIsRenewed(t *testing.T) {
 			t.Errorf("%d leases in an hour, hold: %v", l.etcd.granted(), s.hold.Check(time.Now()))
 		}
 	})
+}
+
+// Rules 1 and 13: what a look at etcd and the store, while all is well, may find.
+func TestRecheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		found      settlement
+		runs       bool
+		takes      bool
+		generation int64 // of the next lease; 0: there is none
+	}{
+		"as ever":                {settlement{1, nil}, true, true, 1},
+		"a new generation":       {settlement{2, nil}, false, true, 2},
+		"another database":       {settlement{0, ownership.ErrOtherDatabase}, false, false, 0},
+		"a replaced primary":     {settlement{0, ownership.ErrOldStore}, false, false, 0},
+		"etcd restored":          {settlement{0, ownership.ErrRestored}, true, false, 1},
+		"the store is not there": {settlement{0, errGone}, true, true, 1},
+	} {
+		withLeaser(t, func(t *testing.T, l *leaserTest) {
+			s := l.own(t, 5)
+			l.settled.Store(&c.found)
+			l.Recheck(context.Background())
+			l.Publish(context.Background()) // as a sweep does
+			time.Sleep(2 * l.timing.Renew)
+			if s.runs() != c.runs || l.keeper.Takes() != c.takes {
+				t.Errorf("%s: runs %v, takes %v", name, s.runs(), l.keeper.Takes())
+			}
+			lease := l.keeper.Lease()
+			if (lease != nil) != (c.generation != 0) || lease != nil && l.keeper.Token(1).Generation != c.generation {
+				t.Errorf("%s: lease %v, tokens %v", name, lease, l.keeper.Token(1))
+			}
+			if err := l.reason.Get(); lease == nil && !errors.Is(err, c.found.err) {
+				t.Errorf("%s: not ready: %v", name, err)
+			}
+		})
+	}
 }
 
 // Invariant A's clock: what hangs on a lease has ended before etcd can end it.

@@ -50,7 +50,8 @@ func (l *leaser) Drain(ctx context.Context) {
 
 // Recheck asks whether etcd is still the one that the store knows (rule 1), which matters to a
 // node whose lease outlives etcd's restoration from an old copy: it takes nothing more, and what
-// it has goes on. A new generation, which an operator has begun, ends the lease.
+// it has goes on. A new generation, which an operator or a failover of the store has begun,
+// ends the lease, and so does a store that is not the cluster's any more (rule 13).
 func (l *leaser) Recheck(ctx context.Context) {
 	lease := l.held.Load()
 	if lease == nil || lease.Riding(time.Now()) {
@@ -72,6 +73,9 @@ func (l *leaser) Recheck(ctx context.Context) {
 	switch {
 	case err == nil && id.Generation > generation:
 		l.log.Error("the cluster is in a new generation: all sessions of this node stop and start anew", "generation", id.Generation)
+		lease.End()
+	case errors.Is(err, ownership.ErrOtherDatabase), errors.Is(err, ownership.ErrOldStore):
+		l.log.Error("all sessions of this node stop", "err", err)
 		lease.End()
 	case news && err != nil:
 		l.log.Error("this node takes nothing more", "err", err)

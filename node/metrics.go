@@ -17,6 +17,7 @@ type metrics struct {
 	leasesLost prometheus.Counter
 	polls      *prometheus.CounterVec // by outcome
 	moved      prometheus.Counter
+	failovers  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,8 +34,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_store_polls_total", Help: "Polls of the store for its word while etcd's was about to end, by outcome."}, []string{"outcome"}),
 		moved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_clientes_moved_total", Help: "Clientes that this node handed over to where they should be."}),
+		failovers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_store_failovers_total", Help: "Failovers of the credential store that ended this node's sessions."}),
 	}
-	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved)
+	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers)
 	return m
 }
 

@@ -67,8 +67,10 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	if err := p.openEtcd(ctx); err != nil {
 		return err
 	}
+	m := newMetrics(p.registry)
+	bound := &binding{etcd: p.etcd, store: p.store, log: o.Log, metrics: m}
 	if err := retry(func(ctx context.Context) error {
-		_, err := settle(ctx, p.etcd, p.store)
+		_, err := bound.Settle(ctx)
 		if errors.Is(err, ownership.ErrWiped) && p.embedded != nil {
 			err = fmt.Errorf("this node runs an etcd of its own, which no other node can see: give all nodes of a store the same --etcd (%w)", err)
 		}
@@ -99,14 +101,13 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		node: o.Name, token: router.PeerToken(o.Secret), tls: o.peerClient(), timing: o.Timing, records: p.view,
 		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(), seen: make(map[string]bool),
 	}
-	m := newMetrics(p.registry)
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
 		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	m.watch(p.registry, p.keeper)
 	p.placement = newPlacement(p.gossip, p.view, p.view, p.forsake, p.changed)
 	p.leaser = &leaser{
 		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
-		settle:  func(ctx context.Context) (ownership.Identity, error) { return settle(ctx, p.etcd, p.store) },
+		settle:  bound.Settle,
 		wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
 		log: o.Log, metrics: m, reason: p.reason, doubt: make(chan struct{}, 1),
 		member: etcd.Member{

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ type voucher interface {
 	EndNote(ctx context.Context) error
 	AllStopped(ctx context.Context, token ownership.Token) error
 }
+
+var errStoreMoved = errors.New("it has failed over, or is another database: all sessions stop")
 
 // ride polls the store while etcd's word for the lease is about to end or has ended, until
 // the lease has passed or nothing hangs on it any more and there is another. Polls overlap: one
@@ -78,6 +81,10 @@ func (l *leaser) poll(ctx context.Context, lease *ownership.Lease, generation in
 	standing, err := l.store.Poll(ctx)
 	if err == nil && standing.Generation > generation {
 		err = fmt.Errorf("the cluster is in generation %d, this node's lease of %d", standing.Generation, generation)
+		lease.End()
+	}
+	if err == nil && standing.Moved {
+		err = errStoreMoved
 		lease.End()
 	}
 	if err != nil {

@@ -18,6 +18,7 @@ type fakeVoucher struct {
 	mu         sync.Mutex // guards what follows
 	cut        bool
 	generation int64
+	moved      bool
 	standing   map[ownership.Cliente]bool
 	polls      int
 	noted      bool
@@ -40,7 +41,7 @@ func (f *fakeVoucher) Poll(ctx context.Context) (store.Standing, error) {
 		return store.Standing{}, ctx.Err()
 	}
 	f.noted = true
-	return store.Standing{Generation: f.generation, Clientes: maps.Clone(f.standing)}, nil
+	return store.Standing{Generation: f.generation, Clientes: maps.Clone(f.standing), Moved: f.moved}, nil
 }
 
 func (f *fakeVoucher) EndNote(context.Context) error {
@@ -234,14 +235,19 @@ func TestRaisedFenceEndsOneSession(t *testing.T) {
 	})
 }
 
-func TestHigherGenerationEndsAll(t *testing.T) {
-	withRider(t, func(t *testing.T, l *leaserTest, five, six *fakeSession) {
-		l.etcd.setCut(true)
-		time.Sleep(time.Minute)
-		l.store.with(func() { l.store.generation = 2 })
-		time.Sleep(l.timing.Vouch)
-		if five.runs() || six.runs() {
-			t.Errorf("runs: %v and %v", five.runs(), six.runs())
-		}
-	})
+func TestHigherGenerationOrFailoverEndsAll(t *testing.T) {
+	for name, change := range map[string]func(f *fakeVoucher){
+		"generation": func(f *fakeVoucher) { f.generation = 2 },
+		"failover":   func(f *fakeVoucher) { f.moved = true },
+	} {
+		withRider(t, func(t *testing.T, l *leaserTest, five, six *fakeSession) {
+			l.etcd.setCut(true)
+			time.Sleep(time.Minute)
+			l.store.with(func() { change(l.store) })
+			time.Sleep(l.timing.Poll + l.timing.Stop)
+			if five.runs() || six.runs() {
+				t.Errorf("%s: runs: %v and %v", name, five.runs(), six.runs())
+			}
+		})
+	}
 }

@@ -23,6 +23,7 @@ import (
 type Standing struct {
 	Generation int64                      // of the cluster, by the store's birth
 	Clientes   map[ownership.Cliente]bool // whose fences are still this process's
+	Moved      bool                       // this is not the database that the birth speaks of (rule 13)
 }
 
 // Poll renews this process's note, and then reads which of its fences still stand. It has
@@ -34,8 +35,8 @@ func (s *Store) Poll(ctx context.Context) (Standing, error) {
 	if err != nil {
 		return Standing{}, s.wrap(err)
 	}
-	rows, err := s.riding.QueryContext(ctx, `SELECT 0, generation FROM birth
-		UNION ALL SELECT cliente, generation FROM fences WHERE incarnation = $1`, s.process.Incarnation)
+	rows, err := s.riding.QueryContext(ctx, `SELECT 0, generation, `+s.lineage.same()+` FROM birth
+		UNION ALL SELECT cliente, generation, true FROM fences WHERE incarnation = $1`, s.process.Incarnation)
 	if err != nil {
 		return Standing{}, s.wrap(err)
 	}
@@ -44,11 +45,12 @@ func (s *Store) Poll(ctx context.Context) (Standing, error) {
 	for rows.Next() {
 		var c ownership.Cliente
 		var generation int64
-		if err := rows.Scan(&c, &generation); err != nil {
+		var same bool
+		if err := rows.Scan(&c, &generation, &same); err != nil {
 			return Standing{}, s.wrap(err)
 		}
 		if c == 0 {
-			st.Generation = generation
+			st.Generation, st.Moved = generation, !same
 		} else {
 			st.Clientes[c] = true
 		}

@@ -43,6 +43,7 @@ type Store struct {
 	db      *dbutil.Database
 	riding  *sql.DB // connections reserved for polls
 	dialect dialect
+	lineage lineage
 	process ownership.Process
 	log     *slog.Logger
 	address string        // for people: without the password
@@ -63,6 +64,8 @@ type dialect interface {
 	prepare(ctx context.Context, s *Store)
 	// compound says whether one statement can write to several tables.
 	compound() bool
+	// lineage is how the database tells which one it is.
+	lineage(ctx context.Context, s *Store) (lineage, error)
 	// share follows a SELECT of a fence: it keeps the row as it is until the transaction ends.
 	share() string
 	// materialized follows AS in a CTE that must be evaluated exactly once.
@@ -114,6 +117,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("store %s: %w", s.address, err)
 	}
 	err = s.migrate(ctx, raw)
+	if err == nil {
+		s.lineage, err = s.dialect.lineage(ctx, s)
+	}
 	if err == nil {
 		err = s.riding.PingContext(ctx) // now, rather than when no connection may be left
 	}
