@@ -16,6 +16,7 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"golang.org/x/sync/errgroup"
 
@@ -129,10 +130,10 @@ func (a *account) connected(ctx context.Context) error {
 	}
 }
 
-// Connect logs in all that is stored and not connected yet, so many at once, and returns when all
-// are in.
-func (f *Floor) Connect(ctx context.Context, atOnce int) error {
-	devices, err := f.container.GetAllDevices(ctx)
+// Connect logs in the stored devices of the numbers, all where none are given, so many at once, and
+// returns when they are in. Those that are connected already stay so.
+func (f *Floor) Connect(ctx context.Context, numbers []string, atOnce int) error {
+	devices, err := f.stored(ctx, numbers)
 	if err != nil {
 		return err
 	}
@@ -152,6 +153,23 @@ func (f *Floor) Connect(ctx context.Context, atOnce int) error {
 		})
 	}
 	return g.Wait()
+}
+
+func (f *Floor) stored(ctx context.Context, numbers []string) (devices []*store.Device, err error) {
+	if len(numbers) == 0 {
+		return f.container.GetAllDevices(ctx)
+	}
+	for _, number := range numbers {
+		d, err := f.container.GetDevice(ctx, types.JID{User: number, Device: 1, Server: types.DefaultUserServer})
+		if err == nil && d == nil {
+			err = errors.New("it is not stored")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("device of %s: %w", number, err)
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
 }
 
 // Pair links a new device to the phone of each number by its QR code, so many at once, and

@@ -119,6 +119,7 @@ func TestOrders(t *testing.T) {
 			give(t, "POST", url+"/pair", Logins{Numbers: accounts, AtOnce: 2}, &none)
 			end()
 			url, end = run(t, store, "http://"+e.Addr())
+			give(t, "POST", url+"/connect", Logins{Numbers: accounts[:1], AtOnce: 2}, &none)
 			give(t, "POST", url+"/connect", Logins{AtOnce: 2}, &none)
 			var sent Sent
 			give(t, "POST", url+"/send", Texts{From: accounts, To: []string{friend}, Each: 3, Text: "hola"}, &sent)

@@ -14,7 +14,7 @@ import (
 
 // Logins is an order to pair or to connect.
 type Logins struct {
-	Numbers []string `json:"numbers,omitempty"` // of phones to pair with; none for what is stored
+	Numbers []string `json:"numbers,omitempty"` // of phones to pair with, or of what is stored; none: all of that
 	AtOnce  int      `json:"at_once"`
 }
 
@@ -32,7 +32,7 @@ func (f *Floor) Serve(ctx context.Context, l net.Listener) error {
 		return struct{}{}, f.Pair(ctx, in.Numbers, in.AtOnce)
 	}))
 	mux.HandleFunc("POST /connect", order(func(ctx context.Context, in Logins) (any, error) {
-		return struct{}{}, f.Connect(ctx, in.AtOnce)
+		return struct{}{}, f.Connect(ctx, in.Numbers, in.AtOnce)
 	}))
 	mux.HandleFunc("POST /send", order(func(ctx context.Context, in Texts) (any, error) { return f.Send(ctx, in) }))
 	mux.HandleFunc("POST /collect", order(func(context.Context, struct{}) (any, error) {

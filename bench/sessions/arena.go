@@ -160,6 +160,21 @@ func (a *arena) until(ctx context.Context, what string, look func() (done bool, 
 	}
 }
 
+// quietFor is how long the emulator books nothing before everything under way has arrived.
+const quietFor = 100 * time.Millisecond
+
+// quiet waits until the emulator books nothing more.
+func (a *arena) quiet(ctx context.Context) error {
+	last, since := int64(-1), time.Now()
+	return a.until(ctx, "the emulator to be quiet", func() (bool, string, error) {
+		s, err := a.Emulator.Stats(ctx)
+		if s.LastEvent != last {
+			last, since = s.LastEvent, time.Now()
+		}
+		return time.Since(since) >= quietFor, fmt.Sprintf("event %d", last), err
+	})
+}
+
 // judge is an error where the referee saw what makes a measurement worthless.
 func (a *arena) judge(ctx context.Context) error {
 	s, err := a.Emulator.Stats(ctx)

@@ -30,15 +30,19 @@ func (w *writers) hops(ctx context.Context, pairs int, into *report.Scenario) er
 	for round := range w.env.Rounds {
 		w.batch++
 		var waits [2][]float64
-		for n := range pairs {
-			for turn := range 2 {
-				at := (n + round + turn) % 2
-				wait, err := w.text(ctx, w.callers[at], n%w.n, n*2+at)
+		_, _, err := w.spent(ctx, w.node().PID(), func() error {
+			for n := range 2 * pairs {
+				at := (n/2 + round + n) % 2 // the owner first, then the other first
+				wait, err := w.text(ctx, w.callers[at], n/2%w.n, n)
 				if err != nil {
 					return fmt.Errorf("at %s: %w", w.Nodes()[at].Name(), err)
 				}
 				waits[at] = append(waits[at], ms(wait))
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		direct, hopped = append(direct, quantile(waits[0], 0.99)), append(hopped, quantile(waits[1], 0.99))
 		adds99 = append(adds99, hopped[round]-direct[round])

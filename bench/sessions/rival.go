@@ -101,8 +101,9 @@ func (r *rival) pair(ctx context.Context, numbers []string, atOnce int) error {
 	return r.order(ctx, http.MethodPost, "/pair", floor.Logins{Numbers: numbers, AtOnce: atOnce}, nil)
 }
 
-func (r *rival) connect(ctx context.Context) error {
-	return r.order(ctx, http.MethodPost, "/connect", floor.Logins{AtOnce: loginsAtOnce}, nil)
+// connect logs in what is stored: all of it, or the numbers.
+func (r *rival) connect(ctx context.Context, numbers ...string) error {
+	return r.order(ctx, http.MethodPost, "/connect", floor.Logins{Numbers: numbers, AtOnce: loginsAtOnce}, nil)
 }
 
 func (r *rival) send(ctx context.Context, t floor.Texts) (out floor.Sent, err error) {
