@@ -41,6 +41,7 @@ type leaser struct {
 	keeper  *keeper
 	settle  func(ctx context.Context) (ownership.Identity, error) // rule 1, before each lease
 	wasMine func(incarnation string) bool                         // rule 14
+	members func() []etcd.Member                                  // all nodes, as etcd tells
 	exit    func(code int)
 	log     *slog.Logger
 	metrics *metrics

@@ -127,6 +127,7 @@ type leaserTest struct {
 	sessions *fakeSessions
 	exited   chan int
 	settled  atomic.Pointer[settlement] // nil: as ever
+	others   atomic.Pointer[[]etcd.Member]
 }
 
 // settlement is what rule 1 comes to.
@@ -140,6 +141,7 @@ func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
 		ctx, cancel := context.WithCancel(context.Background())
 		l := &leaserTest{etcd: newFakeLeases(), store: newFakeVoucher(), fences: &fakeFences{}, keys: &fakeEtcd{keys: make(map[ownership.Cliente]fakeKey)},
 			sessions: &fakeSessions{}, exited: make(chan int, 1)}
+		l.others.Store(&[]etcd.Member{{Name: "n2", State: stateReady}})
 		timing := ownership.DefaultTiming()
 		log := slog.New(slog.DiscardHandler)
 		m := newMetrics(prometheus.NewRegistry())
@@ -153,6 +155,7 @@ func withLeaser(t *testing.T, test func(t *testing.T, l *leaserTest)) {
 				return ownership.Identity{UUID: "u", Generation: 1}, nil
 			},
 			wasMine: func(incarnation string) bool { return incarnation == "past" },
+			members: func() []etcd.Member { return *l.others.Load() },
 			exit:    func(code int) { l.exited <- code },
 			flaps:   ownership.NewFlaps(timing), log: log, metrics: m, reason: &reason{}, doubt: make(chan struct{}, 1),
 			member: etcd.Member{Name: "n1", Incarnation: "now"},
@@ -323,6 +326,27 @@ func TestFlappingNodeRests(t *testing.T) {
 		l.Publish(context.Background())
 		if m, _, _ := l.etcd.Member(context.Background(), "n1"); m.State != stateReady {
 			t.Errorf("state %q after its rest", m.State)
+		}
+	})
+}
+
+// It rests to leave clientes to others: where nobody else takes any, it goes on.
+func TestNobodyRestsWhereNobodyElseTakes(t *testing.T) {
+	withLeaser(t, func(t *testing.T, l *leaserTest) {
+		l.others.Store(&[]etcd.Member{{Name: "n1", State: stateReady}, {Name: "n2", State: stateResting}, {Name: "n3", State: stateDraining}})
+		for range 4 {
+			l.etcd.mu.Lock()
+			last := l.etcd.next
+			l.etcd.mu.Unlock()
+			l.etcd.end(last)
+			time.Sleep(3 * time.Second)
+		}
+		l.own(t, 5)
+		// One that is ready now takes nothing away: its own rest is over.
+		l.others.Store(&[]etcd.Member{{Name: "n2", State: stateReady}})
+		l.Publish(context.Background())
+		if m, _, _ := l.etcd.Member(context.Background(), "n1"); m.State != stateReady {
+			t.Errorf("state %q", m.State)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 // putMember puts this node's key under the lease. Where a past life of this node still has
 // it, that life's lease is revoked first: its process has ended, since we hold its data directory.
 func (l *leaser) putMember(ctx context.Context, lease int64) error {
+	l.relent()
 	l.mu.Lock()
 	l.member.Lease = lease
 	l.member.State = l.state()
@@ -105,8 +106,26 @@ func (l *leaser) Order(ctx context.Context, drain bool) (news bool) {
 	return true
 }
 
+// relent ends this node's rest where no other takes clientes: it rests to leave them to steadier
+// nodes, and an owner that may fall again is better than none.
+func (l *leaser) relent() {
+	for _, m := range l.members() {
+		if m.Name != l.member.Name && m.State == stateReady {
+			return
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flaps.MayTake(time.Now()) {
+		return
+	}
+	l.flaps.Forgive()
+	l.log.Warn("this node lost its lease often and should rest, but no other takes clientes: it goes on; see why leases are lost (load, clock, network to etcd)")
+}
+
 // Publish brings the keeper's admission and nodes/<name> to the present state.
 func (l *leaser) Publish(ctx context.Context) {
+	l.relent()
 	l.admit()
 	lease := l.held.Load()
 	if lease == nil {

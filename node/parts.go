@@ -108,7 +108,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	p.leaser = &leaser{
 		timing: o.Timing, etcd: p.etcd, store: p.store, keeper: p.keeper,
 		settle:  bound.Settle,
-		wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
+		members: p.view.Members, wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
 		log: o.Log, metrics: m, reason: p.reason, doubt: make(chan struct{}, 1),
 		member: etcd.Member{
 			Name: o.Name, Incarnation: p.process.Incarnation, Address: peer, Gossip: p.gossip.Addr(), Public: public,

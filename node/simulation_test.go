@@ -238,7 +238,7 @@ func (n *simNode) boot(life int) {
 	n.keeper = newKeeper(ctx, timing, n.process, 0, client,
 		successions{fenceStore: db, accused: accused, witness: n, wasMine: wasMine, process: n.process, timing: timing}, n, changed, m, log)
 	n.leaser = &leaser{
-		timing: timing, etcd: client, store: db, keeper: n.keeper, wasMine: wasMine,
+		timing: timing, etcd: client, store: db, keeper: n.keeper, wasMine: wasMine, members: view.Members,
 		settle: func(ctx context.Context) (ownership.Identity, error) {
 			id := ownership.Identity{UUID: "u", Generation: 1}
 			return id, errors.Join(client.call(ctx, n, func() error { return nil }), db.call(ctx, func() error { return nil }))

@@ -28,6 +28,9 @@ func (f *Flaps) Lost(now time.Time) {
 	}
 }
 
+// Forgive ends a pause. The losses still count: a further one begins the next.
+func (f *Flaps) Forgive() { f.until = time.Time{} }
+
 // MayTake says whether the node may take clientes at now.
 func (f *Flaps) MayTake(now time.Time) bool { return !now.Before(f.until) }
 

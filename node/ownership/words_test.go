@@ -243,6 +243,14 @@ func TestFlaps(t *testing.T) {
 	if f.MayTake(minute(5)) || !f.MayTake(minute(6)) {
 		t.Errorf("fourth loss: a pause of two minutes, got until %v", f.Until())
 	}
+	f.Forgive()
+	if !f.MayTake(minute(4)) {
+		t.Errorf("forgiven, and yet a pause until %v", f.Until())
+	}
+	f.Lost(minute(5))
+	if f.MayTake(minute(8)) || !f.MayTake(minute(9)) {
+		t.Errorf("fifth loss: a pause of four minutes, got until %v", f.Until())
+	}
 	f.Lost(minute(30))
 	if !f.MayTake(minute(30)) {
 		t.Error("losses older than the window count")
