@@ -18,6 +18,7 @@ type metrics struct {
 	polls      *prometheus.CounterVec // by outcome
 	moved      prometheus.Counter
 	failovers  prometheus.Counter
+	cleaned    *prometheus.CounterVec // by table
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -36,8 +37,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_clientes_moved_total", Help: "Clientes that this node handed over to where they should be."}),
 		failovers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_store_failovers_total", Help: "Failovers of the credential store that ended this node's sessions."}),
+		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_cleaned_rows_total", Help: "Rows that this node deleted from the store since nobody needs them any more, by table."}, []string{"table"}),
 	}
-	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers)
+	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.cleaned)
 	return m
 }
 

@@ -47,7 +47,9 @@ type Options struct {
 	// RebalanceRate is how many clientes a second this node hands over to where the ring
 	// places them; 0: none, they stay where they are.
 	RebalanceRate int
-	Version       string // of the program
+	// Retention is how long an idempotency key is remembered after its last use; 0: for ever.
+	Retention time.Duration
+	Version   string // of the program
 
 	Ready func(Addresses) // called once, when the node serves and owns a lease
 	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit
@@ -86,6 +88,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
 	case o.RebalanceRate < 0:
 		return fmt.Errorf("rebalance rate is %d, must not be negative", o.RebalanceRate)
+	case o.Retention < 0 || o.Retention > 0 && o.Retention < MinRetention:
+		return fmt.Errorf("idempotency retention is %v, must be 0 or %v at least", o.Retention, MinRetention)
 	case o.PeerTLS != nil && !o.PeerTLS.Mutual():
 		return errors.New("the peer port's certificate has no authority")
 	case len(o.Secret) != 0 && len(o.Secret) != 32:

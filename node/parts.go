@@ -38,6 +38,7 @@ type parts struct {
 	leaser    *leaser
 	sweeper   *sweeper
 	mover     *mover
+	cleaner   *cleaner
 	witness   *witness
 	grace     *grace
 	directory *directory
@@ -125,6 +126,9 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		timing: o.Timing, node: o.Name, rate: o.RebalanceRate, drainRate: p.drainRate, keeper: p.keeper, leaser: p.leaser,
 		placement: p.placement, records: p.view, log: o.Log, metrics: m,
 	}
+	p.cleaner = &cleaner{
+		node: o.Name, keep: o.Retention, keeper: p.keeper, placement: p.placement, store: p.store, log: o.Log, metrics: m,
+	}
 	p.directory = &directory{
 		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace,
 		trouble: p.leaser.Trouble, changed: p.changed,
@@ -176,7 +180,7 @@ func (p *parts) seeds() []string {
 func (p *parts) run() {
 	var ctx context.Context
 	ctx, p.endLoop = context.WithCancel(p.life)
-	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.witness.Run} {
+	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.cleaner.Run, p.witness.Run} {
 		p.loops.Go(func() { loop(ctx) })
 	}
 }

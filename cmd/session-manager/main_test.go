@@ -48,6 +48,8 @@ func TestBadConfiguration(t *testing.T) {
 		"whole seconds":         {"--lease-ttl", "4500ms"},
 		"--lease-ttl":           {"--lease-ttl", "61s"},
 		"--drain-timeout":       {"--drain-timeout", "0s"},
+		"--idempotency-ret":     {"--idempotency-retention", "59m"},
+		"-1h0m0s is neither":    {"--idempotency-retention=-1h"},
 		"--start-rate":          {"--start-rate", "-1"},
 		"--log-level":           {"--log-level", "loud"},
 		"--log-format":          {"--log-format", "xml"},
@@ -81,7 +83,7 @@ func options(t *testing.T, args ...string) node.Options {
 func TestDefaults(t *testing.T) {
 	o := options(t)
 	if o.Listen != "127.0.0.1:3001" || o.Name != "host" || o.PeerListen != "127.0.0.1:0" || o.Etcd.Prefix != "/session-manager/" ||
-		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 || o.ProfileListen != "" {
+		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 || o.ProfileListen != "" || o.Retention.Hours() != 7*24 {
 		t.Errorf("%+v", o)
 	}
 }

@@ -57,6 +57,7 @@ type serveCmd struct {
 	DrainGrace   time.Duration `default:"3s" help:"How long a node with others serves on after /readyz has turned 503, at least: load balancers notice meanwhile."`
 	StartRate    int           `default:"100" help:"Sessions started a second; 0: unlimited."`
 	Rebalance    int           `name:"rebalance-rate" default:"5" help:"Clientes a second that this node hands over to where the ring places them, idle ones first; 0: none."`
+	Retention    time.Duration `name:"idempotency-retention" default:"168h" help:"How long an Idempotency-Key is remembered after its last use, in hours or minutes (168h is 7 days), 1h at least; 0: for ever. After that it counts as a new one."`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
 	LogFormat    string        `default:"text" enum:"text,json" help:"text or json."`
 }
@@ -77,7 +78,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
-		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Version: version,
+		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
 		Ready: func(a node.Addresses) { fmt.Fprintln(s.out, a) },
 		Log:   c.logger(s),
 	}
@@ -246,6 +247,9 @@ func (c *serveCmd) timing(o *node.Options) error {
 	}
 	if c.DrainGrace < 0 || c.DrainGrace >= c.DrainTimeout {
 		return fmt.Errorf("--drain-grace: %v is not from 0s to below --drain-timeout, %v", c.DrainGrace, c.DrainTimeout)
+	}
+	if c.Retention < 0 || c.Retention > 0 && c.Retention < node.MinRetention {
+		return fmt.Errorf("--idempotency-retention: %v is neither 0 nor %v at least", c.Retention, node.MinRetention)
 	}
 	if c.Rebalance < 0 {
 		return fmt.Errorf("--rebalance-rate: %d is negative", c.Rebalance)

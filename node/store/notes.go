@@ -29,9 +29,9 @@ type Standing struct {
 // Poll renews this process's note, and then reads which of its fences still stand. It has
 // connections of its own, so that no crowd of writers can keep it waiting. Calls may overlap.
 func (s *Store) Poll(ctx context.Context) (Standing, error) {
-	_, err := s.riding.ExecContext(ctx, `INSERT INTO notes (incarnation, node, noted_at, stopped_generation, stopped_revision)
-		VALUES ($1, $2, `+s.dialect.now()+`, 0, 0)
-		ON CONFLICT (incarnation) DO UPDATE SET noted_at = excluded.noted_at`, s.process.Incarnation, s.process.Node)
+	_, err := s.riding.ExecContext(ctx, `INSERT INTO notes (incarnation, node, noted_at, touched_at, stopped_generation, stopped_revision)
+		VALUES ($1, $2, `+s.dialect.now()+`, `+s.dialect.now()+`, 0, 0)
+		ON CONFLICT (incarnation) DO UPDATE SET noted_at = excluded.noted_at, touched_at = excluded.touched_at`, s.process.Incarnation, s.process.Node)
 	if err != nil {
 		return Standing{}, s.wrap(err)
 	}
@@ -60,7 +60,7 @@ func (s *Store) Poll(ctx context.Context) (Standing, error) {
 
 // EndNote says that this process does not ride any more.
 func (s *Store) EndNote(ctx context.Context) error {
-	_, err := s.riding.ExecContext(ctx, "UPDATE notes SET noted_at = 0 WHERE incarnation = $1", s.process.Incarnation)
+	_, err := s.riding.ExecContext(ctx, "UPDATE notes SET noted_at = 0, touched_at = "+s.dialect.now()+" WHERE incarnation = $1", s.process.Incarnation)
 	return s.wrap(err)
 }
 
@@ -75,9 +75,9 @@ func (s *Store) Stopped(ctx context.Context, c ownership.Cliente, token ownershi
 
 // AllStopped says that no session of this process runs under a token up to the given one.
 func (s *Store) AllStopped(ctx context.Context, token ownership.Token) error {
-	_, err := s.riding.ExecContext(ctx, `INSERT INTO notes (incarnation, node, noted_at, stopped_generation, stopped_revision)
-		VALUES ($1, $2, 0, $3, $4)
-		ON CONFLICT (incarnation) DO UPDATE SET noted_at = 0, stopped_generation = excluded.stopped_generation, stopped_revision = excluded.stopped_revision`,
+	_, err := s.riding.ExecContext(ctx, `INSERT INTO notes (incarnation, node, noted_at, touched_at, stopped_generation, stopped_revision)
+		VALUES ($1, $2, 0, `+s.dialect.now()+`, $3, $4)
+		ON CONFLICT (incarnation) DO UPDATE SET noted_at = 0, touched_at = excluded.touched_at, stopped_generation = excluded.stopped_generation, stopped_revision = excluded.stopped_revision`,
 		s.process.Incarnation, s.process.Node, token.Generation, token.Revision)
 	return s.wrap(err)
 }
@@ -150,10 +150,4 @@ func (s *Store) Swap(ctx context.Context, c ownership.Cliente, old, token owners
 		err = fmt.Errorf("cliente %s: token %s against %s: %w", c, old, f.Token, ownership.ErrFenced)
 	}
 	return err
-}
-
-// forgetNotes deletes the notes of processes that have been silent for a day.
-func (s *Store) forgetNotes(ctx context.Context) error {
-	_, err := s.db.Exec(ctx, "DELETE FROM notes WHERE noted_at < "+s.dialect.now()+" - "+s.dialect.bigint(1), (24 * time.Hour).Microseconds())
-	return s.wrap(err)
 }

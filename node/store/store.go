@@ -123,9 +123,6 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err == nil {
 		err = s.riding.PingContext(ctx) // now, rather than when no connection may be left
 	}
-	if err == nil {
-		err = s.forgetNotes(ctx)
-	}
 	if err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, err)

@@ -1,0 +1,99 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Of cleaning. It is no part of the protocol, and nothing depends on when it happens.
+const (
+	cleanEvery   = time.Minute
+	cleanBatch   = 500                   // rows a statement: some milliseconds, in which a send may wait for the disk
+	cleanPause   = 50 * time.Millisecond // between statements; so up to 5,000 rows a second, more than are sent
+	cleanTimeout = 10 * time.Second      // of a statement
+	cleanMuch    = 10_000                // rows in one go that are worth a line in the log
+	silentFor    = 24 * time.Hour        // after which a process's note is nobody's; successors wait for seconds
+)
+
+// MinRetention is the shortest time for which idempotency keys may be remembered, if not for ever:
+// callers repeat for minutes, and their nodes' clocks may be wrong by as much.
+const MinRetention = time.Hour
+
+// cleaner deletes from the store what nobody needs any more: sends under old idempotency keys, and
+// notes of processes that are long gone. Incoming messages stay: they are somebody's yet.
+//
+// One node cleans at a time, the one where the ring places cliente 0, who is nobody. Two that
+// disagree about it for a moment delete the same rows, which does no harm.
+type cleaner struct {
+	node      string
+	keep      time.Duration // sends; 0: for ever
+	keeper    *keeper
+	placement *placement
+	store     interface {
+		ForgetSends(ctx context.Context, age time.Duration, limit int) (int64, error)
+		ForgetNotes(ctx context.Context, age time.Duration) (int64, error)
+	}
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// Run cleans until ctx ends.
+func (c *cleaner) Run(ctx context.Context) {
+	tick := time.NewTicker(cleanEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := c.clean(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("the store was not cleaned, trying again", "err", err)
+		}
+	}
+}
+
+// clean deletes all that is old.
+func (c *cleaner) clean(ctx context.Context) error {
+	if !c.mine() {
+		return nil
+	}
+	notes, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetNotes(ctx, silentFor) })
+	c.metrics.cleaned.WithLabelValues("notes").Add(float64(notes))
+	if err != nil || c.keep == 0 {
+		return err
+	}
+	all := int64(0)
+	defer func() {
+		if all >= cleanMuch {
+			c.log.Info("old idempotency keys were deleted", "rows", all, "older_than", c.keep.String())
+		}
+	}()
+	for c.mine() {
+		n, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetSends(ctx, c.keep, cleanBatch) })
+		c.metrics.cleaned.WithLabelValues("sends").Add(float64(n))
+		all += n
+		if err != nil || n < cleanBatch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(cleanPause):
+		}
+	}
+	return nil
+}
+
+func (c *cleaner) batch(ctx context.Context, forget func(context.Context) (int64, error)) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
+	defer cancel()
+	return forget(ctx)
+}
+
+// mine says whether it is this node that cleans.
+func (c *cleaner) mine() bool {
+	node, ok := c.placement.Of(0)
+	return ok && node == c.node && c.keeper.Takes()
+}
