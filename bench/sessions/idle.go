@@ -81,6 +81,9 @@ func (i *Idle) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 		return err
 	}
 	o.tell(into, product.less(emptyNode), bare.less(emptyRival), emptyNode, emptyRival)
+	memory := newChart("idle-memory.svg", "Memory of an idle session", "KB")
+	memory.add(fmt.Sprintf("%d sessions, %s", o.Sessions, o.Store), []float64{product.less(emptyNode).perSession()}, []float64{bare.less(emptyRival).perSession()})
+	memory.draw(into)
 	into.Notes = append(into.Notes, "Memory is what is resident after two garbage collections, once it shrinks no more; what the same process holds without a session is taken off and told by itself. Nothing else is forced out of either.")
 	if o.Most > o.Sessions {
 		step(4)
@@ -199,7 +202,7 @@ func (i *Idle) tell(into *report.Scenario, product, bare idle, emptyNode, emptyR
 		name  string
 		empty int64
 		idle  idle
-	}{{"session-manager", emptyNode, product}, {"bare whatsmeow", emptyRival, bare}} {
+	}{{productName, emptyNode, product}, {rivalName, emptyRival, bare}} {
 		into.Tell(prefix+who.name+", without sessions", "MB", float64(who.empty)/(1<<20))
 		into.Tell(prefix+who.name+", goroutines of each", "", float64(who.idle.goroutines)/float64(who.idle.sessions))
 		into.Tell(prefix+who.name+", CPU", "cores", who.idle.cores)

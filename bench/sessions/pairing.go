@@ -13,7 +13,7 @@ import (
 
 // pairings measures what a first pairing costs, from the request for a code to READY with all
 // prekeys uploaded, one after the other.
-func (s *Start) pairings(ctx context.Context, env measure.Env, store string, step func(int, string), into *report.Scenario) (err error) {
+func (s *Start) pairings(ctx context.Context, env measure.Env, store string, step func(int, string), into *report.Scenario, charts startCharts) (err error) {
 	step(1+env.Rounds, "a store for pairings")
 	a, err := begin(ctx, env, setup{store: store, nodes: 1, allPrekeys: true})
 	if err != nil {
@@ -50,9 +50,10 @@ func (s *Start) pairings(ctx context.Context, env measure.Env, store string, ste
 			return err
 		}
 	}
+	charts.pairing.add(store, cpu[0], cpu[1])
 	prefix := store + ", a first pairing: "
 	into.AtMost(barPairing, prefix+"CPU, against bare whatsmeow", "x", ratios(cpu[0], cpu[1])...)
-	for i, who := range []string{"session-manager", "bare whatsmeow"} {
+	for i, who := range []string{productName, rivalName} {
 		into.Tell(prefix+who+", CPU", "ms", cpu[i]...)
 		if store == cluster.Postgres {
 			into.Tell(prefix+who+", Postgres's CPU", "ms", stored[i]...)

@@ -39,20 +39,22 @@ func (r *Receive) Params() map[string]string {
 func (r *Receive) Run(ctx context.Context, env measure.Env, into *report.Scenario) error {
 	o := *r
 	if env.Quick {
-		o.Accounts, o.Each = min(o.Accounts, 40), min(o.Each, 5)
+		o.Accounts, o.Each, o.Stores = min(o.Accounts, 40), min(o.Each, 5), o.Stores[len(o.Stores)-1:]
 	}
+	rate := newChart("receive-rate.svg", "Messages a second until they are acknowledged", "messages / s")
 	for i, store := range o.Stores {
-		if err := o.over(ctx, env, store, i, into); err != nil {
+		if err := o.over(ctx, env, store, i, into, rate); err != nil {
 			return fmt.Errorf("%s: %w", store, err)
 		}
 	}
+	rate.draw(into)
 	into.Notes = append(into.Notes, "The messages are encrypted and queued at the emulator before the clock starts, and then delivered all at once.",
 		"Bare whatsmeow acknowledges before anybody has stored the message: what is under way when its process dies is lost.")
 	return nil
 }
 
 // over measures with one kind of store.
-func (r *Receive) over(ctx context.Context, env measure.Env, store string, nth int, into *report.Scenario) (err error) {
+func (r *Receive) over(ctx context.Context, env measure.Env, store string, nth int, into *report.Scenario, rate *chart) (err error) {
 	steps := env.Rounds + 1
 	env.Step(nth*steps, len(r.Stores)*steps, "accounts over "+store)
 	a, err := begin(ctx, env, setup{store: store, nodes: 1})
@@ -82,10 +84,11 @@ func (r *Receive) over(ctx context.Context, env measure.Env, store string, nth i
 			return err
 		}
 	}
+	rate.add(store, both[0].rate, both[1].rate)
 	prefix := fmt.Sprintf("%s, %d at once: ", store, r.Accounts)
 	into.Tell(prefix+"messages a second, against bare whatsmeow", "x", ratios(both[0].rate, both[1].rate)...)
 	into.Tell(prefix+"CPU per message with the store's, against bare whatsmeow", "x", ratios(sums(both[0]), sums(both[1]))...)
-	for i, who := range []string{"session-manager", "bare whatsmeow"} {
+	for i, who := range []string{productName, rivalName} {
 		into.Tell(prefix+who+", messages a second", "1/s", both[i].rate...)
 		into.Tell(prefix+who+", CPU per message", "ms", both[i].cpu...)
 		if store == cluster.Postgres {

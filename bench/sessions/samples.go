@@ -25,11 +25,13 @@ type side struct {
 	cpu, store        []float64 // ms of CPU of the process, and of Postgres, per piece of work
 }
 
-// ratios divides round by round.
-func ratios(above, below []float64) []float64 {
-	out := make([]float64, len(above))
-	for i := range out {
-		out[i] = above[i] / below[i]
+// ratios divides round by round. A round that was too short for what is below to be measured,
+// which the kernel counts by 10 ms, gives none.
+func ratios(above, below []float64) (out []float64) {
+	for i := range above {
+		if below[i] > 0 {
+			out = append(out, above[i]/below[i])
+		}
 	}
 	return out
 }

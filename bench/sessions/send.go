@@ -56,20 +56,28 @@ func (s *Send) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 	if env.Quick {
 		o.Clientes, o.Each, o.Alone, o.Hops = min(o.Clientes, 100), min(o.Each, 8), min(o.Alone, 60), min(o.Hops, 100)
 	}
+	charts := sendCharts{
+		rate: newChart("send-rate.svg", "Texts a second, by how many send at once", "texts / s"),
+		cpu:  newChart("send-cpu.svg", "CPU per text, the store's included", "ms"),
+	}
 	for i, store := range o.Stores {
 		env.Step(i*(env.Rounds+2), len(o.Stores)*(env.Rounds+2), "accounts over "+store)
-		if err := o.over(ctx, env, store, i, into); err != nil {
+		if err := o.over(ctx, env, store, i, into, charts); err != nil {
 			return fmt.Errorf("%s: %w", store, err)
 		}
 	}
+	charts.rate.draw(into)
+	charts.cpu.draw(into)
 	if !o.AtHand {
 		into.Notes = append(into.Notes, "Phones are away while texts are timed: they decrypt and acknowledge them afterwards, since the emulator's cost is not to be counted and it shares the machine. What is left of it, and the callers, still take their part of both rates, so that the ratio of rates understates the difference; CPU per text does not.")
 	}
 	return nil
 }
 
+type sendCharts struct{ rate, cpu *chart }
+
 // over measures with one kind of store.
-func (s *Send) over(ctx context.Context, env measure.Env, store string, nth int, into *report.Scenario) (err error) {
+func (s *Send) over(ctx context.Context, env measure.Env, store string, nth int, into *report.Scenario, charts sendCharts) (err error) {
 	a, err := begin(ctx, env, setup{store: store, nodes: 1})
 	if err != nil {
 		return err
@@ -96,8 +104,8 @@ func (s *Send) over(ctx context.Context, env measure.Env, store string, nth int,
 			}
 		}
 	}
-	tellSends(into, store, 1, alone)
-	tellSends(into, store, s.Clientes, many)
+	charts.tell(into, store, 1, alone)
+	charts.tell(into, store, s.Clientes, many)
 	env.Step(nth*(env.Rounds+2)+1+env.Rounds, total, "statements and hops over "+store)
 	if store == cluster.Postgres {
 		if err := w.statements(ctx, into); err != nil {
@@ -119,9 +127,12 @@ func joinClose(err error, a *arena) error {
 	return err
 }
 
-// tellSends tells what so many clientes at once came to.
-func tellSends(into *report.Scenario, store string, clientes int, both [2]side) {
-	prefix := fmt.Sprintf("%s, %d at once: ", store, clientes)
+// tell tells what so many clientes at once came to.
+func (c sendCharts) tell(into *report.Scenario, store string, clientes int, both [2]side) {
+	label := fmt.Sprintf("%s, %d at once", store, clientes)
+	c.rate.add(label, both[0].rate, both[1].rate)
+	c.cpu.add(label, sums(both[0]), sums(both[1]))
+	prefix := label + ": "
 	ratio := ratios(both[0].rate, both[1].rate)
 	name := prefix + "texts a second, against bare whatsmeow"
 	switch {
@@ -133,7 +144,7 @@ func tellSends(into *report.Scenario, store string, clientes int, both [2]side) 
 		into.AtLeast(barSendSQLite, name, "x", ratio...)
 	}
 	into.Tell(prefix+"CPU per text with the store's, against bare whatsmeow", "x", ratios(sums(both[0]), sums(both[1]))...)
-	for i, who := range []string{"session-manager", "bare whatsmeow"} {
+	for i, who := range []string{productName, rivalName} {
 		s := both[i]
 		into.Tell(prefix+who+", texts a second", "1/s", s.rate...)
 		into.Tell(prefix+who+", median", "ms", s.median...)

@@ -44,27 +44,35 @@ func (s *Start) Params() map[string]string {
 func (s *Start) Run(ctx context.Context, env measure.Env, into *report.Scenario) error {
 	o := *s
 	if env.Quick {
-		o.Sessions, o.Lazy, o.Pairings = min(o.Sessions, 100), min(o.Lazy, 5), min(o.Pairings, 2)
+		o.Sessions, o.Lazy, o.Pairings, o.Stores = min(o.Sessions, 100), min(o.Lazy, 5), min(o.Pairings, 2), o.Stores[len(o.Stores)-1:]
+	}
+	charts := startCharts{
+		restart: newChart("start-restart.svg", fmt.Sprintf("From the start of the process until all of %d sessions are READY", o.Sessions), "ms"),
+		pairing: newChart("start-pairing.svg", "CPU of a first pairing", "ms"),
 	}
 	for i, store := range o.Stores {
 		steps := 2 + 2*env.Rounds
 		step := func(n int, what string) { env.Step(i*steps+n, len(o.Stores)*steps, what+" over "+store) }
-		if err := o.restarts(ctx, env, store, step, into); err != nil {
+		if err := o.restarts(ctx, env, store, step, into, charts); err != nil {
 			return fmt.Errorf("%s: restart: %w", store, err)
 		}
 		if o.Pairings == 0 {
 			continue
 		}
-		if err := o.pairings(ctx, env, store, step, into); err != nil {
+		if err := o.pairings(ctx, env, store, step, into, charts); err != nil {
 			return fmt.Errorf("%s: first pairing: %w", store, err)
 		}
 	}
+	charts.restart.draw(into)
+	charts.pairing.draw(into)
 	into.Notes = append(into.Notes, fmt.Sprintf("Bare whatsmeow logs %d accounts in at once. Both times begin with the start of the process.", loginsAtOnce))
 	return nil
 }
 
+type startCharts struct{ restart, pairing *chart }
+
 // restarts measures a restart and lazy starts with one kind of store.
-func (s *Start) restarts(ctx context.Context, env measure.Env, store string, step func(int, string), into *report.Scenario) (err error) {
+func (s *Start) restarts(ctx context.Context, env measure.Env, store string, step func(int, string), into *report.Scenario, charts startCharts) (err error) {
 	step(0, fmt.Sprintf("%d accounts", s.Sessions))
 	a, err := begin(ctx, env, setup{store: store, nodes: 1})
 	if err != nil {
@@ -98,13 +106,17 @@ func (s *Start) restarts(ctx context.Context, env measure.Env, store string, ste
 			}
 		}
 	}
+	charts.restart.add(store, took[0], took[1])
 	prefix := fmt.Sprintf("%s, %d sessions after a restart: ", store, s.Sessions)
 	into.AtMost(barRestart, prefix+"time until all are READY, against bare whatsmeow", "x", ratios(took[0], took[1])...)
-	for i, who := range []string{"session-manager", "bare whatsmeow"} {
+	for i, who := range []string{productName, rivalName} {
 		into.Tell(prefix+who, "ms", took[i]...)
 		into.Tell(prefix+who+", CPU of each", "ms", cpu[i]...)
 		if store == cluster.Postgres {
 			into.Tell(prefix+who+", Postgres's CPU of each", "ms", stored[i]...)
+		}
+		if s.Lazy == 0 {
+			continue
 		}
 		into.Tell(fmt.Sprintf("%s, one session by a request: %s, median", store, who), "ms", quantile(lazy[i], 0.5))
 		into.Tell(fmt.Sprintf("%s, one session by a request: %s, p99", store, who), "ms", quantile(lazy[i], 0.99))

@@ -12,6 +12,7 @@ import (
 
 	"session-manager/bench/measure"
 	"session-manager/bench/report"
+	"session-manager/bench/sessions"
 	"session-manager/bench/status"
 )
 
@@ -25,12 +26,17 @@ type measureCommand struct {
 	BinDir    string   `default:"bin" type:"path" help:"Directory of session-manager, etcd, whatsapp-emulator and bench."`
 	Verbose   bool     `help:"Log what goes on."`
 
-	Status status.Status `embed:"" prefix:"status-" group:"status"`
+	Status  status.Status    `embed:"" prefix:"status-" group:"status"`
+	Send    sessions.Send    `embed:"" prefix:"send-" group:"send"`
+	Receive sessions.Receive `embed:"" prefix:"receive-" group:"receive"`
+	Start   sessions.Start   `embed:"" prefix:"start-" group:"start"`
+	Idle    sessions.Idle    `embed:"" prefix:"idle-" group:"idle"`
+	Soak    sessions.Soak    `embed:"" prefix:"soak-" group:"soak"`
 }
 
 // scenarios are all, in the order in which they are run.
 func (c *measureCommand) scenarios() []measure.Scenario {
-	return []measure.Scenario{&c.Status}
+	return []measure.Scenario{&c.Status, &c.Send, &c.Receive, &c.Start, &c.Idle, &c.Soak}
 }
 
 // Run measures and writes the report. A bar that was missed is no error.
