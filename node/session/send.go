@@ -8,6 +8,7 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/socket"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
@@ -98,11 +99,14 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 		}
 		tried = tried || t.stored
 		// The connection broke: the same ID may go out again, whatever became of the first.
-		if !s.waitReady(ctx) {
-			if cause := s.cause(); cause != nil {
+		if !s.waitReady(ctx, tried) {
+			switch cause := s.cause(); {
+			case cause != nil:
 				return Sent{}, fmt.Errorf("%w: %w", cause, t.err)
+			case tried:
+				return Sent{}, fmt.Errorf("%w: %w", ownership.ErrUnknownOutcome, t.err)
 			}
-			return Sent{}, fmt.Errorf("%w: %w", ownership.ErrUnknownOutcome, t.err)
+			return Sent{}, fmt.Errorf("%w: %w", ErrNotReady, t.err)
 		}
 	}
 }
@@ -164,11 +168,12 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) t
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	ctx = s.account.OnFailure(ctx, func(err error) { fail(fmt.Errorf("%w: %w", ErrStoreUnavailable, err)) })
-	ctx, ended := s.account.Sending(ctx, send, reserve)
-	response, err := client.SendMessage(ctx, to, &waE2E.Message{Conversation: proto.String(text)},
+	sending, ended := s.account.Sending(ctx, send, reserve)
+	response, err := client.SendMessage(sending, to, &waE2E.Message{Conversation: proto.String(text)},
 		whatsmeow.SendRequestExtra{ID: send.MessageID, Timeout: ackTimeout})
 	addresses, stands := ended()
 	t := transmission{stored: len(addresses) > 0, stands: stands, err: err}
+	nothing := !t.stored && !stands && ctx.Err() == nil // left, and not for want of time or of the store
 	switch away := context.Cause(ctx); {
 	case err == nil && !reachedSomeone(to, own, addresses):
 		t.err = ErrReachedNobody
@@ -183,18 +188,23 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) t
 		t.err = fmt.Errorf("%w: %v: %w", ownership.ErrUnknownOutcome, away, err)
 	case errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil:
 		t.err = fmt.Errorf("%w: %w", away, err)
+	case nothing && (!client.IsConnected() || s.peek().ConnectedAt.After(begun)):
+		t.err = fmt.Errorf("%w: %w", whatsmeow.ErrNotConnected, err) // what was asked of WhatsApp first, was lost
+	case nothing && errors.Is(err, context.Canceled):
+		t.err = ErrReachedNobody // found out before the frame left
 	}
 	return t
 }
 
-// waitReady waits for the session to be READY again.
-func (s *Session) waitReady(ctx context.Context) bool {
+// waitReady waits for the session to be READY again: patiently as long as ctx lets it, else only
+// until it is known not to be.
+func (s *Session) waitReady(ctx context.Context, patiently bool) bool {
 	for {
 		changed := s.Changed()
 		s.mu.Lock()
 		ready, stopping, client := s.now.State == Ready, s.stopping != nil, s.sender
 		s.mu.Unlock()
-		if stopping {
+		if stopping || !ready && !patiently {
 			return false
 		}
 		if ready && client.IsConnected() {
@@ -214,7 +224,8 @@ func (s *Session) waitReady(ctx context.Context) bool {
 // dropped says whether a send failed because the connection was not there, or broke.
 func dropped(err error) bool {
 	var disconnected *whatsmeow.DisconnectedError
-	return errors.Is(err, whatsmeow.ErrNotConnected) || errors.Is(err, whatsmeow.ErrNotLoggedIn) || errors.As(err, &disconnected)
+	return errors.Is(err, whatsmeow.ErrNotConnected) || errors.Is(err, whatsmeow.ErrNotLoggedIn) ||
+		errors.Is(err, socket.ErrSocketClosed) || errors.As(err, &disconnected)
 }
 
 // sendError gives what whatsmeow returned its sentinel.

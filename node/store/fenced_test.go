@@ -127,11 +127,11 @@ func writes(a *Account, device *wastore.Device) map[string]func(ctx context.Cont
 // reserve is a message of whatsmeow's up to the moment when its frame may leave: the send that
 // stands then.
 func reserve(ctx context.Context, a *Account, s *fencedStore, send Send) (Send, error) {
-	ctx, ended := a.Sending(ctx, send, true)
-	_, loadErr := s.GetManySessions(ctx, []string{"them:1"})
+	sending, ended := a.Sending(ctx, send, true)
+	_, loadErr := s.GetManySessions(sending, []string{"them:1"})
 	err := errors.Join(loadErr,
-		s.AddOutgoingEvent(ctx, types.JID{User: "them", Server: types.HiddenUserServer}, send.MessageID, "f", []byte("p")),
-		s.PutManySessions(ctx, map[string][]byte{"them:1": []byte("of " + send.MessageID)}))
+		s.AddOutgoingEvent(sending, types.JID{User: "them", Server: types.HiddenUserServer}, send.MessageID, "f", []byte("p")),
+		s.PutManySessions(sending, map[string][]byte{"them:1": []byte("of " + send.MessageID)}))
 	addresses, stands := ended()
 	switch {
 	case stands:

@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
+
+	"go.mau.fi/whatsmeow/types"
 )
 
 // From the load of its ratchets to their storing a send has them to itself: a decryption waits, and
@@ -84,6 +87,28 @@ func TestARatchetIsSteppedFromWhereItIs(t *testing.T) {
 			t.Errorf("stored %q", stored)
 		}
 	})
+}
+
+// whatsmeow sends what it could encrypt for nobody; its ctx has ended by then.
+func TestAMessageForNobodyDoesNotLeave(t *testing.T) {
+	s, ctx := open(t, "sqlite:"+t.TempDir()+"/store.db", "n1"), deadline(t)
+	a, device, _ := paired(t, s, 5, 10, "5491100000001")
+	for _, encrypted := range []bool{false, true} {
+		sending, ended := a.Sending(ctx, Send{Key: fmt.Sprint(encrypted), MessageID: "M"}, true)
+		if _, err := device.Sessions.GetManySessions(sending, []string{"them:1"}); err != nil {
+			t.Fatal(err)
+		}
+		if encrypted {
+			if err := device.Sessions.PutManySessions(sending, map[string][]byte{"them:1": []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = device.PrivacyTokens.GetPrivacyToken(sending, types.JID{User: "them", Server: types.HiddenUserServer})
+		if ended := sending.Err() != nil; ended == encrypted {
+			t.Errorf("encrypted for somebody: %v, its ctx has ended: %v", encrypted, ended)
+		}
+		ended()
+	}
 }
 
 // What a transaction took back is not remembered.

@@ -23,6 +23,7 @@ var errKeyStands = errors.New("a send stands under this key")
 type sending struct {
 	send    Send
 	reserve bool // under its key nothing stands yet, as far as is known
+	cancel  context.CancelCauseFunc
 
 	mu        sync.Mutex // guards what follows; held over no statement
 	turn      *ratchets  // whose turn it has; nil: none
@@ -47,14 +48,30 @@ func sendingOf(ctx context.Context) *sending {
 // Sending returns a ctx for the one message of whatsmeow's that send stands for, and what must be
 // called when whatsmeow has returned: it tells for which Signal addresses ("user:device") a ratchet
 // was stored; for none no frame left, or one that is for nobody. reserve: the send is stored under
-// its key with them. stands: one was there already, and the message has failed.
+// its key with them. stands: one was there already, and the message has failed. A message to a
+// person that could be encrypted for nobody fails too.
 func (*Account) Sending(ctx context.Context, send Send, reserve bool) (_ context.Context, ended func() (addresses []string, stands bool)) {
 	s := &sending{send: send, reserve: reserve}
+	ctx, s.cancel = context.WithCancelCause(ctx)
 	return context.WithValue(ctx, sendingKey{}, s), func() ([]string, bool) {
+		s.cancel(nil)
 		s.give()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.addresses, s.stands
+	}
+}
+
+// errNobody: no device could be encrypted for.
+var errNobody = errors.New("the message could be encrypted for no device")
+
+// check ends the ctx of a message for which no ratchet was stored: whatsmeow goes on where it could
+// encrypt for nobody, and sends a frame that is for nobody.
+func (s *sending) check() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.addresses) == 0 {
+		s.cancel(errNobody)
 	}
 }
 
