@@ -52,8 +52,8 @@ func (d *directory) Locate(c ownership.Cliente) router.Location {
 			return at
 		}
 	}
-	if d.keeper.Kept(c) {
-		at.Owner, at.Mine = d.node, true // on its way in or out: whoever waits here learns which
+	if d.keeper.Kept(c) && d.keeper.Silence() == 0 {
+		at.Owner, at.Mine = d.node, true // on its way in or out: whoever waits here learns which, unless etcd is silent
 		return at
 	}
 	if last, bound := d.grace.Binds(c); bound {

@@ -139,6 +139,28 @@ func TestMovesWaitWhileTheStoreVouches(t *testing.T) {
 	})
 }
 
+// A session that ended since another node has taken its cliente: its key cannot be deleted, but
+// callers need not wait for that.
+func TestTakenOverWhileEtcdIsSilent(t *testing.T) {
+	withDirectory(t, map[string]string{"n1": stateReady, "n2": stateReady}, func(t *testing.T, l *leaserTest, d *directory) {
+		l.store.with(func() { l.store.cut = false })
+		five := l.own(t, 5)
+		l.cutEtcd(true)
+		time.Sleep(l.timing.TTL)
+		l.store.with(func() { delete(l.store.standing, 5) })
+		<-five.done
+		synctest.Wait()
+		if at := d.Locate(5); !l.keeper.Kept(5) || at.Mine || at.Owner != "" || at.PlacementMine || at.Placement != "n2" {
+			t.Errorf("kept %v, %+v", l.keeper.Kept(5), at)
+		}
+		l.cutEtcd(false)
+		time.Sleep(2 * l.timing.Renew)
+		if l.keeper.Kept(5) || l.keys.stands(5) {
+			t.Error("the key was not deleted")
+		}
+	})
+}
+
 func TestNobodyTakes(t *testing.T) {
 	withDirectory(t, map[string]string{"n1": stateResting, "n2": stateDrained}, func(t *testing.T, l *leaserTest, d *directory) {
 		d.wantVain(t, "at once", "")

@@ -85,7 +85,10 @@ func (f *fakeEtcd) Standing(ctx context.Context, c ownership.Cliente, lease int6
 	return k.revision, k.lease == lease, nil
 }
 
-func (f *fakeEtcd) DeleteOwner(_ context.Context, c ownership.Cliente, revision int64) error {
+func (f *fakeEtcd) DeleteOwner(ctx context.Context, c ownership.Cliente, revision int64) error {
+	if err := f.wait(ctx); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.keys[c].revision == revision {

@@ -128,7 +128,8 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			}
 			lost = lost || t.route == api.Send
 		}
-		if err := r.cfg.Directory.InVain(); err != nil && !lost {
+		// From the second attempt on: the first may be what showed that the session is elsewhere.
+		if err := r.cfg.Directory.InVain(); err != nil && waits && !lost {
 			r.unavailable(ctx, err.Error())
 			return
 		}
