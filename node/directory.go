@@ -41,14 +41,14 @@ func (d *directory) Locate(c ownership.Cliente) router.Location {
 		}
 	}
 	if token, ok := d.keeper.Owned(c); ok {
-		at.Owner, at.Mine, at.Epoch = d.node, true, token.String()
+		at.Owner, at.Mine, at.Epoch = d.node, true, token
 		return at
 	}
 	if owner, ok := d.records.Owner(c); ok && owner.Process.Node != d.node {
 		// A key whose node has gone is about to go with its lease; so is one of a past life.
 		if m, ok := d.records.Member(owner.Process.Node); ok && m.Incarnation == owner.Process.Incarnation {
 			at.Owner, at.Address = owner.Process.Node, m.Address
-			at.Epoch = d.keeper.Token(owner.Revision).String()
+			at.Epoch = d.keeper.Token(owner.Revision)
 			return at
 		}
 	}
@@ -103,16 +103,16 @@ func (d *directory) InVain() error {
 func (d *directory) Changed() <-chan struct{} { return d.changed.Wait() }
 
 // Session is the cliente's session at this node, started where need be.
-func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Session, string, error) {
+func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Session, ownership.Token, error) {
 	s, token, err := d.keeper.Session(ctx, c)
 	switch {
 	case err == nil:
 		s.Wake()
-		return s, token.String(), nil
+		return s, token, nil
 	case errors.Is(err, errNoLease), errors.Is(err, errFlapping), errors.Is(err, errBarred), errors.Is(err, errSilent):
-		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
+		return nil, ownership.Token{}, fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
 	case errors.Is(err, ownership.ErrFenced), errors.Is(err, ownership.ErrLeaseLost):
-		return nil, "", fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
+		return nil, ownership.Token{}, fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
 	}
-	return nil, "", err
+	return nil, ownership.Token{}, err
 }

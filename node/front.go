@@ -51,11 +51,11 @@ func (f *front) InVain() error {
 }
 
 // Session is the directory's.
-func (f *front) Session(ctx context.Context, c ownership.Cliente) (api.Session, string, error) {
+func (f *front) Session(ctx context.Context, c ownership.Cliente) (api.Session, ownership.Token, error) {
 	if p := f.parts.Load(); p != nil {
 		return p.directory.Session(ctx, c)
 	}
-	return nil, "", errStarting
+	return nil, ownership.Token{}, errStarting
 }
 
 // Ready is nil when this node serves, else why it does not.

@@ -87,7 +87,10 @@ func (p *parts) vouchedBy() string {
 
 func (p *parts) ownerInfo(c ownership.Cliente) ownerInfo {
 	at := p.directory.Locate(c)
-	info := ownerInfo{Cliente: c, Owner: nonEmpty(at.Owner), Epoch: nonEmpty(at.Epoch), Placement: nonEmpty(at.Placement)}
+	info := ownerInfo{Cliente: c, Owner: nonEmpty(at.Owner), Placement: nonEmpty(at.Placement)}
+	if at.Epoch != (ownership.Token{}) {
+		info.Epoch = nonEmpty(at.Epoch.String())
+	}
 	switch _, bound := p.grace.Binds(c); {
 	case at.Owner == "":
 	case at.Mine:

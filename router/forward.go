@@ -50,9 +50,9 @@ func (r *Router) forward(ctx *fasthttp.RequestCtx, address string, deadline time
 	defer fasthttp.ReleaseRequest(request)
 	defer fasthttp.ReleaseResponse(response)
 	ctx.Request.CopyTo(request)
-	request.Header.Del(fasthttp.HeaderConnection)
-	request.Header.Del(fasthttp.HeaderAuthorization)
-	request.Header.Del(headerAPIKey)
+	for _, h := range []string{fasthttp.HeaderConnection, fasthttp.HeaderAuthorization, headerAPIKey, HeaderPeer, headerOwner, headerEpoch, headerNotStarted} {
+		request.Header.Del(h) // the caller's alone, or ours
+	}
 	request.Header.Set(headerForwarded, r.cfg.Node)
 	if r.token != "" {
 		request.Header.Set(HeaderPeer, r.token)

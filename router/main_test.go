@@ -129,11 +129,11 @@ func (w *world) move(c ownership.Cliente, at Location) {
 	w.changed = make(chan struct{})
 }
 
-func (w *world) Session(context.Context, ownership.Cliente) (api.Session, string, error) {
+func (w *world) Session(context.Context, ownership.Cliente) (api.Session, ownership.Token, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
-	return w.session, "1.7", w.localErr
+	return w.session, ownership.Token{Generation: 1, Revision: 7}, w.localErr
 }
 
 func (w *world) SetTarget(_ context.Context, c ownership.Cliente, node string) error {
@@ -169,13 +169,13 @@ type running struct {
 	public, trusted, peer string // addresses
 }
 
-func start(t *testing.T, w *world, change func(*Config)) *running {
+func start(t testing.TB, w *world, change func(*Config)) *running {
 	t.Helper()
 	return startSecure(t, w, change, nil)
 }
 
 // startSecure is start with TLS on the peer port; nil: plain.
-func startSecure(t *testing.T, w *world, change func(*Config), secure *tls.Config) *running {
+func startSecure(t testing.TB, w *world, change func(*Config), secure *tls.Config) *running {
 	t.Helper()
 	cfg := Config{Node: "n1", Version: "test", Directory: w, Local: w, Operator: w, Orders: w, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()}
 	if change != nil {

@@ -1,7 +1,7 @@
 package router
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/valyala/fasthttp"
 
@@ -36,7 +36,7 @@ func (r *Router) serveOpen(ctx *fasthttp.RequestCtx) bool {
 	default:
 		return false
 	}
-	ctx.SetUserValue(routeName, "probe")
+	ctx.SetUserValue(kindKey, probe)
 	return true
 }
 
@@ -56,31 +56,35 @@ func (r *Router) serveOperator(ctx *fasthttp.RequestCtx, who caller) bool {
 	if !ctx.IsGet() {
 		return false
 	}
-	path := string(ctx.Path())
-	number, owners := strings.CutPrefix(path, "/owners/")
-	switch {
-	case owners, path == "/metrics", path == "/cluster", path == "/openapi.yaml", path == "/":
+	path := ctx.Path()
+	number, owners := bytes.CutPrefix(path, []byte("/owners/"))
+	switch string(path) {
+	case "/metrics", "/cluster", "/openapi.yaml", "/":
 	default:
-		return false
+		if !owners {
+			return false
+		}
 	}
-	ctx.SetUserValue(routeName, "operator")
+	ctx.SetUserValue(kindKey, operator)
 	if !who.operates() {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
 		return true
 	}
-	switch {
-	case owners:
-		c, err := ownership.ParseCliente(number)
+	if owners {
+		c, err := ownership.ParseCliente(string(number))
 		if err != nil {
 			api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_CLIENT_ID", "clienteId debe ser un número positivo")
 			return true
 		}
 		api.JSON(ctx, fasthttp.StatusOK, r.cfg.Operator.Owner(c))
-	case path == "/metrics":
+		return true
+	}
+	switch string(path) {
+	case "/metrics":
 		r.scrape(ctx)
-	case path == "/cluster":
+	case "/cluster":
 		api.JSON(ctx, fasthttp.StatusOK, r.cfg.Operator.Cluster())
-	case path == "/openapi.yaml":
+	case "/openapi.yaml":
 		ctx.SetContentType("application/yaml")
 		ctx.SetBody(openAPI)
 	default:

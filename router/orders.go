@@ -44,7 +44,7 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 	if !isTarget && !isDrain {
 		return false
 	}
-	ctx.SetUserValue(routeName, "order")
+	ctx.SetUserValue(kindKey, order)
 	if !who.operates() {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
 		return true

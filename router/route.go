@@ -39,6 +39,7 @@ const (
 	notStarted
 	broken
 	timedOut
+	outcomes
 )
 
 // pauses between attempts where nothing in the directory changes.
@@ -49,9 +50,6 @@ const (
 
 // servePublic serves a caller's request.
 func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
-	for _, h := range []string{headerForwarded, HeaderPeer, headerOwner, headerEpoch, headerNotStarted} {
-		ctx.Request.Header.Del(h) // ours alone
-	}
 	if r.serveOpen(ctx) {
 		return
 	}
@@ -63,7 +61,7 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	ctx.SetUserValue(routeName, t.route.String())
+	ctx.SetUserValue(kindKey, callers(t.route))
 	if !grant.allows(t.cliente) {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for this cliente")
 		return
@@ -96,9 +94,7 @@ func (r *Router) known(ctx *fasthttp.RequestCtx, c ownership.Cliente) bool {
 
 // route gets the request to the cliente's owner, wherever that is and moves to.
 func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
-	deadline := time.Now().Add(r.cfg.Limits.Answer)
-	life, cancel := context.WithDeadline(r.life, deadline)
-	defer cancel()
+	deadline := ctx.Time().Add(r.cfg.Limits.Answer)
 	pause := firstPause
 	waits := false
 	defer func() {
@@ -112,7 +108,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 	for {
 		changed := r.cfg.Directory.Changed()
 		at := r.cfg.Directory.Locate(t.cliente)
-		result, err := r.attempt(ctx, life, t, at, deadline)
+		result, err := r.attempt(ctx, t, at, deadline)
 		r.metrics.attempt(at, result)
 		last = err
 		switch result {
@@ -141,15 +137,15 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			}
 			r.metrics.waiting.Inc()
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(min(pause, time.Until(deadline)))
 		select {
 		case <-changed:
 		case <-timer.C:
 			pause = min(2*pause, maxPause)
-		case <-life.Done():
+		case <-r.life.Done():
 		}
 		timer.Stop()
-		if life.Err() != nil {
+		if r.life.Err() != nil || !time.Now().Before(deadline) {
 			reason := "no owner in time"
 			if last != nil {
 				reason = last.Error()
@@ -170,10 +166,10 @@ func (r *Router) giveUp(ctx *fasthttp.RequestCtx, lost bool, reason string) {
 }
 
 // attempt tries once, where the directory says.
-func (r *Router) attempt(ctx *fasthttp.RequestCtx, life context.Context, t target, at Location, deadline time.Time) (outcome, error) {
+func (r *Router) attempt(ctx *fasthttp.RequestCtx, t target, at Location, deadline time.Time) (outcome, error) {
 	switch {
 	case at.Mine, at.Owner == "" && at.PlacementMine:
-		err := r.serveHere(ctx, life, t)
+		err := r.serveHere(ctx, t, deadline)
 		if err != nil {
 			return notStarted, err
 		}
@@ -188,7 +184,9 @@ func (r *Router) attempt(ctx *fasthttp.RequestCtx, life context.Context, t targe
 
 // serveHere serves the request with this node's own session. An error means that nothing was
 // done, or that the next owner may safely be asked for the same again.
-func (r *Router) serveHere(ctx *fasthttp.RequestCtx, life context.Context, t target) error {
+func (r *Router) serveHere(ctx *fasthttp.RequestCtx, t target, deadline time.Time) error {
+	life := &patience{router: r.life, deadline: deadline}
+	defer life.end()
 	s, epoch, err := r.cfg.Local.Session(life, t.cliente)
 	if err != nil {
 		return err
@@ -198,7 +196,8 @@ func (r *Router) serveHere(ctx *fasthttp.RequestCtx, life context.Context, t tar
 		return err
 	}
 	ctx.Response.Header.Set(headerOwner, r.cfg.Node)
-	ctx.Response.Header.Set(headerEpoch, epoch)
+	var space [40]byte // two numbers and a point
+	ctx.Response.Header.SetBytesV(headerEpoch, epoch.Append(space[:0]))
 	return nil
 }
 
@@ -219,16 +218,14 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	ctx.SetUserValue(routeName, "peer-"+t.route.String())
+	ctx.SetUserValue(kindKey, nodes(t.route))
 	at := r.cfg.Directory.Locate(t.cliente)
 	if !at.Mine && (at.Owner != "" || !at.PlacementMine) {
 		ctx.Response.Header.Set(headerOwner, at.Owner)
 		api.Refuse(ctx, fasthttp.StatusMisdirectedRequest, "NOT_OWNER", "This node does not own the cliente")
 		return
 	}
-	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Answer)
-	defer cancel()
-	if err := r.serveHere(ctx, life, t); err != nil {
+	if err := r.serveHere(ctx, t, ctx.Time().Add(r.cfg.Limits.Answer)); err != nil {
 		ctx.Response.Header.Set(headerNotStarted, "1")
 		r.unavailable(ctx, err.Error())
 	}

@@ -39,7 +39,7 @@ import (
 type Location struct {
 	Owner            string // node
 	Address          string // of the owner's peer port
-	Epoch            string // the owner's token
+	Epoch            ownership.Token
 	Mine             bool   // this node owns it, or is on its way into or out of owning it
 	Placement        string // node that should try first
 	PlacementAddress string
@@ -58,7 +58,7 @@ type Directory interface {
 type Local interface {
 	// Session is the cliente's session here, started where this node may own it. It waits as
 	// long as ctx lets it. Any error means that nothing was done for the request.
-	Session(ctx context.Context, c ownership.Cliente) (s api.Session, epoch string, err error)
+	Session(ctx context.Context, c ownership.Cliente) (s api.Session, epoch ownership.Token, err error)
 }
 
 // Operator answers the operator's routes.
@@ -162,6 +162,7 @@ func (r *Router) server(handler fasthttp.RequestHandler) *fasthttp.Server {
 		NoDefaultServerHeader:        true,
 		Logger:                       quiet{},
 		DisablePreParseMultipartForm: true,
+		LazyRequestTime:              true,
 	}
 }
 
@@ -171,13 +172,15 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // Serve serves callers until Shutdown; then it returns nil.
-func (r *Router) Serve(l net.Listener) error { return served(r.public.Serve(l)) }
+func (r *Router) Serve(l net.Listener) error { return served(r.public.Serve(unhurriedListener{l})) }
 
 // ServeTrusted serves callers who need no key until Shutdown; then it returns nil.
-func (r *Router) ServeTrusted(l net.Listener) error { return served(r.trusted.Serve(l)) }
+func (r *Router) ServeTrusted(l net.Listener) error {
+	return served(r.trusted.Serve(unhurriedListener{l}))
+}
 
 // ServePeer serves other nodes until Shutdown; then it returns nil.
-func (r *Router) ServePeer(l net.Listener) error { return served(r.peer.Serve(l)) }
+func (r *Router) ServePeer(l net.Listener) error { return served(r.peer.Serve(unhurriedListener{l})) }
 
 func served(err error) error {
 	if errors.Is(err, net.ErrClosed) {
@@ -208,8 +211,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 // guarded keeps a panic within its request.
 func (r *Router) guarded(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		begun := time.Now()
-		name := "other"
+		begun := ctx.Time()
 		defer func() {
 			if p := recover(); p != nil {
 				r.metrics.panics.Inc()
@@ -217,10 +219,8 @@ func (r *Router) guarded(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 				ctx.Response.Reset()
 				api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
 			}
-			if label, ok := ctx.UserValue(routeName).(string); ok {
-				name = label
-			}
-			r.metrics.served(name, ctx.Response.StatusCode(), time.Since(begun))
+			what, _ := ctx.UserValue(kindKey).(kind)
+			r.metrics.served(what, ctx.Response.StatusCode(), time.Since(begun))
 		}()
 		next(ctx)
 	}
@@ -251,5 +251,5 @@ func (r *Router) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.Response.Header.SetConnectionClose()
 	api.Refuse(ctx, status, code, message)
-	r.metrics.served("malformed", status, 0)
+	r.metrics.served(malformed, status, 0)
 }

@@ -10,11 +10,6 @@ import (
 	"session-manager/router/api"
 )
 
-// routeName is where a request's route is kept for the metrics.
-type routeNameKey struct{}
-
-var routeName = routeNameKey{}
-
 // target is what a request of a cliente asks for.
 type target struct {
 	route   api.Route

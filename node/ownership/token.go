@@ -1,6 +1,6 @@
 package ownership
 
-import "fmt"
+import "strconv"
 
 // Token is the fencing token of one ownership. It only ever grows: a later owner of the
 // same cliente has a greater token. The zero Token is smaller than every real one.
@@ -21,7 +21,13 @@ func (t Token) Less(o Token) bool {
 }
 
 // String is "generation.revision", the form that X-Session-Epoch and logs carry.
-func (t Token) String() string { return fmt.Sprintf("%d.%d", t.Generation, t.Revision) }
+func (t Token) String() string { return string(t.Append(nil)) }
+
+// Append appends what String returns.
+func (t Token) Append(b []byte) []byte {
+	b = append(strconv.AppendInt(b, t.Generation, 10), '.')
+	return strconv.AppendInt(b, t.Revision, 10)
+}
 
 // Process is one run of one node. A node that restarts keeps its Node name and has a new
 // Incarnation, so that what it held in its past life is told from what it holds now.

@@ -64,30 +64,6 @@ func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Ro
 	return nil
 }
 
-type statusBody struct {
-	Cliente      ownership.Cliente `json:"cliente_id"`
-	Connected    bool              `json:"connected"`
-	State        State             `json:"state"`
-	Attempts     int               `json:"reconnection_attempts"`
-	MaxAttempts  int               `json:"max_reconnection_attempts"`
-	CanSend      bool              `json:"can_send_messages"`
-	NeedsQR      bool              `json:"needs_qr"`
-	Recoverable  bool              `json:"is_recoverable"`
-	Action       string            `json:"recommended_action"`
-	QRCodeBase64 *string           `json:"qr_code_base64"`
-}
-
-func (h *Handler) status(ctx *fasthttp.RequestCtx, c ownership.Cliente, now Snapshot) {
-	t := stateTable[now.State]
-	if now.LastError.Code != "" { // the body is the contract's, to the byte; why is said beside it
-		ctx.Response.Header.Set("X-Session-Error", printable(now.LastError.Code+": "+now.LastError.Message))
-	}
-	JSON(ctx, fasthttp.StatusOK, statusBody{
-		Cliente: c, Connected: t.connected, State: now.State, Attempts: now.Attempts, MaxAttempts: h.MaxReconnections,
-		CanSend: t.canSend, NeedsQR: t.needsQR, Recoverable: t.recoverable, Action: t.action, QRCodeBase64: h.picture(now),
-	})
-}
-
 // printable makes a text fit for a header.
 func printable(text string) string {
 	text = strings.Map(func(r rune) rune {

@@ -24,6 +24,11 @@ func JSON(ctx *fasthttp.RequestCtx, status int, body any) {
 	if err != nil {
 		panic(err) // the bodies are ours; none fails to marshal
 	}
+	answer(ctx, status, text)
+}
+
+// answer answers with JSON that is written already.
+func answer(ctx *fasthttp.RequestCtx, status int, text []byte) {
 	ctx.Response.Header.SetContentType("application/json; charset=utf-8")
 	ctx.SetStatusCode(status)
 	ctx.SetBody(text)

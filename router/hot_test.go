@@ -1,0 +1,171 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"session-manager/node/ownership"
+	"session-manager/router/api"
+)
+
+// What the request path costs. Callers and peers of these tests speak HTTP as bytes, and
+// allocate nothing, so that what is counted is the router's own.
+
+// wire is a caller's connection that stands.
+type wire struct {
+	net.Conn
+	buffer [4096]byte
+}
+
+func dialWire(tb testing.TB, address string) *wire {
+	tb.Helper()
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = c.Close() })
+	return &wire{Conn: c}
+}
+
+// ask makes a request and returns the answer, which is gone at the next one.
+func (w *wire) ask(request []byte) ([]byte, error) {
+	if _, err := w.Write(request); err != nil {
+		return nil, err
+	}
+	return w.answer()
+}
+
+var lengthHeader = []byte("Content-Length: ")
+
+// answer reads one message of at most the buffer's size.
+func (w *wire) answer() ([]byte, error) {
+	for have := 0; have < len(w.buffer); {
+		n, err := w.Read(w.buffer[have:])
+		if err != nil {
+			return nil, err
+		}
+		have += n
+		if end := messageEnd(w.buffer[:have]); end > 0 && have >= end {
+			return w.buffer[:end], nil
+		}
+	}
+	return nil, io.ErrShortBuffer
+}
+
+// messageEnd is how long the message is, whose head begins b; 0: not known yet.
+func messageEnd(b []byte) int {
+	head := bytes.Index(b, []byte("\r\n\r\n"))
+	if head < 0 {
+		return 0
+	}
+	length := 0
+	if at := bytes.Index(b[:head], lengthHeader); at >= 0 {
+		for _, digit := range b[at+len(lengthHeader):] {
+			if digit < '0' || digit > '9' {
+				break
+			}
+			length = 10*length + int(digit-'0')
+		}
+	}
+	return head + 4 + length
+}
+
+// statusAnswer is as an owner gives it.
+const statusAnswer = `{"cliente_id":51,"connected":true,"state":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
+
+// constantPeer gives every request the same answer.
+func constantPeer(tb testing.TB) (address string) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = l.Close() })
+	answer := []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nX-Session-Owner: n2\r\nX-Session-Epoch: 1.7\r\n\r\n%s",
+		len(statusAnswer), statusAnswer))
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				w := &wire{Conn: c}
+				for {
+					if _, err := w.answer(); err != nil {
+						return
+					}
+					if _, err := c.Write(answer); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// hotRequests are what is asked for most, as a caller behind a load balancer sends it.
+var hotRequests = map[string][]byte{
+	"status": []byte("GET /status HTTP/1.1\r\nHost: 127.0.0.1:3001\r\nUser-Agent: hub/1.0\r\nAccept: */*\r\nX-Cliente-Id: 51\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"),
+	"send": []byte("POST /send HTTP/1.1\r\nHost: 127.0.0.1:3001\r\nUser-Agent: hub/1.0\r\nAccept: */*\r\nContent-Type: application/json\r\nContent-Length: " +
+		strconv.Itoa(len(body)) + "\r\nIdempotency-Key: order-7\r\nX-Cliente-Id: 51\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n" + body),
+}
+
+// forwarding is a router that forwards what is asked of it.
+func forwarding(tb testing.TB) *running { return start(tb, elsewhere(constantPeer(tb)), nil) }
+
+// owning is a router that serves it.
+func owning(tb testing.TB) *running {
+	w := newWorld()
+	w.session = newFakeSession(api.Snapshot{State: api.Ready})
+	w.at[51] = Location{Owner: "n1", Mine: true, Epoch: ownership.Token{Generation: 1, Revision: 7}, Placement: "n1", PlacementMine: true}
+	return start(tb, w, nil)
+}
+
+// A forwarded request costs its node few allocations: the collector's work is what makes p99.
+// The race detector allocates itself, so where it watches, a test without it is run.
+func TestForwardingAllocatesLittle(t *testing.T) {
+	if raceEnabled {
+		if out, err := exec.Command("go", "test", "-run", "^"+t.Name()+"$", ".").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	r := forwarding(t)
+	for name, request := range hotRequests {
+		w := dialWire(t, r.public)
+		n := testing.AllocsPerRun(2000, func() {
+			if answer, err := w.ask(request); err != nil || !bytes.HasSuffix(answer, []byte(statusAnswer)) {
+				t.Fatal(err, string(answer))
+			}
+		})
+		if n > 5 {
+			t.Errorf("%s: %v allocations, want 5 at most", name, n)
+		}
+	}
+}
+
+func BenchmarkForward(b *testing.B) {
+	for _, name := range []string{"status", "send"} {
+		b.Run(name, func(b *testing.B) { benchmarkHot(b, forwarding(b), hotRequests[name]) })
+	}
+}
+
+func BenchmarkStatus(b *testing.B) { benchmarkHot(b, owning(b), hotRequests["status"]) }
+
+func benchmarkHot(b *testing.B, r *running, request []byte) {
+	w := dialWire(b, r.public)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.ask(request); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

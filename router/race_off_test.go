@@ -1,0 +1,6 @@
+//go:build !race
+
+package router
+
+// raceEnabled: the race detector allocates, and forgets what is pooled.
+const raceEnabled = false
