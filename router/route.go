@@ -124,8 +124,8 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			}
 			lost = lost || t.route == api.Send
 		}
-		// From the second attempt on: the first may be what showed that the session is elsewhere.
-		if err := r.cfg.Directory.InVain(); err != nil && waits && !lost {
+		// Not at once: an attempt may be what shows that the session is elsewhere, or will be in a moment.
+		if err := r.cfg.Directory.InVain(); err != nil && !lost && time.Since(ctx.Time()) >= maxPause {
 			r.unavailable(ctx, err.Error())
 			return
 		}
