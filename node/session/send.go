@@ -188,12 +188,18 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) t
 		t.err = fmt.Errorf("%w: %v: %w", ownership.ErrUnknownOutcome, away, err)
 	case errors.Is(away, ErrStoreUnavailable) && s.ctx.Err() == nil:
 		t.err = fmt.Errorf("%w: %w", away, err)
-	case nothing && (!client.IsConnected() || s.peek().ConnectedAt.After(begun)):
+	case nothing && !s.sameConnection(client, begun):
 		t.err = fmt.Errorf("%w: %w", whatsmeow.ErrNotConnected, err) // what was asked of WhatsApp first, was lost
 	case nothing && errors.Is(err, context.Canceled):
 		t.err = ErrReachedNobody // found out before the frame left
 	}
 	return t
+}
+
+// sameConnection says whether the client has been READY since a moment.
+func (s *Session) sameConnection(client *whatsmeow.Client, since time.Time) bool {
+	now := s.peek()
+	return now.State == Ready && !now.ConnectedAt.After(since) && client.IsConnected()
 }
 
 // waitReady waits for the session to be READY again: patiently as long as ctx lets it, else only

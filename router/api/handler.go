@@ -166,12 +166,8 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 		BodyHash: sha256.Sum256([]byte(strconv.Itoa(len(to)) + ":" + to + text))}
 	for {
 		now := h.awaitReady(life, s)
-		if onItsWay(now.State) && now.LastError.Code == storeUnavailable {
-			refuseError(ctx, ErrStoreUnavailable)
-			return nil
-		}
 		if now.State != Ready {
-			Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))
+			refuseNotReady(ctx, now)
 			return nil
 		}
 		sent, err := s.Send(life, message)
@@ -186,10 +182,21 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 			return err
 		case errors.Is(err, ErrNotReady) && life.Err() == nil:
 			continue // it dropped between the look and the send; nothing was sent
+		case errors.Is(err, ErrNotReady):
+			refuseNotReady(ctx, s.Snapshot())
+			return nil
 		}
 		refuseError(ctx, err)
 		return nil
 	}
+}
+
+func refuseNotReady(ctx *fasthttp.RequestCtx, now Snapshot) {
+	if onItsWay(now.State) && now.LastError.Code == storeUnavailable {
+		refuseError(ctx, ErrStoreUnavailable)
+		return
+	}
+	Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))
 }
 
 // awaitReady waits while the session is on its way to READY, ReadyWait at most.
