@@ -95,6 +95,13 @@ func TestAMessageForNobodyDoesNotLeave(t *testing.T) {
 	a, device, _ := paired(t, s, 5, 10, "5491100000001")
 	for _, encrypted := range []bool{false, true} {
 		sending, ended := a.Sending(ctx, Send{Key: fmt.Sprint(encrypted), MessageID: "M"}, true)
+		ask := func() {
+			_, _ = device.PrivacyTokens.GetPrivacyToken(sending, types.JID{User: "them", Server: types.HiddenUserServer})
+		}
+		ask() // as for a new contact, before anything else
+		if sending.Err() != nil {
+			t.Fatal("it has ended before it was encrypted")
+		}
 		if _, err := device.Sessions.GetManySessions(sending, []string{"them:1"}); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +110,7 @@ func TestAMessageForNobodyDoesNotLeave(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, _ = device.PrivacyTokens.GetPrivacyToken(sending, types.JID{User: "them", Server: types.HiddenUserServer})
+		ask()
 		if ended := sending.Err() != nil; ended == encrypted {
 			t.Errorf("encrypted for somebody: %v, its ctx has ended: %v", encrypted, ended)
 		}

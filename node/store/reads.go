@@ -69,8 +69,8 @@ func (s *fencedStore) GetMessageSecret(ctx context.Context, chat, sender types.J
 	return secret, realSender, err
 }
 
-// GetPrivacyToken is asked for with each message to a person, after it was encrypted and before it
-// leaves. The owner knows what it has stored.
+// GetPrivacyToken is asked for with each message to a person, at the latest after it was encrypted and
+// before it leaves. The owner knows what it has stored.
 func (s *fencedStore) GetPrivacyToken(ctx context.Context, user types.JID) (*wastore.PrivacyToken, error) {
 	if sending := sendingOf(ctx); sending != nil {
 		sending.check()

@@ -65,12 +65,12 @@ func (*Account) Sending(ctx context.Context, send Send, reserve bool) (_ context
 // errNobody: no device could be encrypted for.
 var errNobody = errors.New("the message could be encrypted for no device")
 
-// check ends the ctx of a message for which no ratchet was stored: whatsmeow goes on where it could
-// encrypt for nobody, and sends a frame that is for nobody.
+// check ends the ctx of a message whose ratchets were loaded, and none stored: whatsmeow goes on
+// where it could encrypt for nobody, and sends a frame that is for nobody.
 func (s *sending) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.addresses) == 0 {
+	if s.turn != nil {
 		s.cancel(errNobody)
 	}
 }
