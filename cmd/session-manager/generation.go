@@ -18,10 +18,11 @@ type newGenerationCmd struct {
 }
 
 // Run begins another generation of the cluster. Fencing tokens of an etcd that was wiped or
-// restored would start anew below those that were given out; those of a new generation are above.
+// restored would start anew below those that were given out; those of a new generation are above. The
+// store's present database becomes the cluster's.
 func (c *newGenerationCmd) Run(ctx context.Context, s streams) error {
 	if !c.Yes {
-		return usageError{errors.New("new-generation: give --yes. All sessions stop for a moment and start anew. Do this when nodes say that etcd was wiped or restored, and --etcd is right")}
+		return usageError{errors.New("new-generation: give --yes. All sessions stop for a moment and start anew. Do this when nodes ask for it, and their --etcd and --store are right")}
 	}
 	if c.Store == "" {
 		c.Store = "sqlite:" + filepath.Join(c.Data, "store.db")

@@ -31,7 +31,7 @@ type cli struct {
 	Status        statusCmd        `cmd:"" help:"Show the cluster: members, ownership and sessions."`
 	Move          moveCmd          `cmd:"" help:"Move a cliente to a node, where it stays until this is undone."`
 	Drain         drainCmd         `cmd:"" help:"Make a node give its clientes to the others, and take none."`
-	NewGeneration newGenerationCmd `cmd:"" help:"Let the cluster go on after etcd was wiped or restored from an old copy."`
+	NewGeneration newGenerationCmd `cmd:"" help:"Let the cluster go on after etcd was wiped or restored from an old copy, or its store was moved to another database."`
 	Health        healthCmd        `cmd:"" help:"Exit 0 when the node on this machine is ready (for containers)."`
 	Cluster       clusterCmd       `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C, to try things out."`
 	Keys          keysCmd          `cmd:"" help:"Make, list and revoke API keys."`
