@@ -80,7 +80,9 @@ func (a *arena) pair(ctx context.Context, count int) error {
 			return err
 		}
 		a.clientes = append(a.clientes, c)
-		a.requests = append(a.requests, load.Request(http.MethodGet, "/status", nil, "X-Cliente-Id", c.String()))
+		a.requests = append(a.requests, load.Request(http.MethodGet, "/status", nil, "X-Cliente-Id", c.String(),
+			"Accept", "application/json, text/plain, */*", "User-Agent", "axios/1.7.9", "Accept-Encoding", "gzip, compress, deflate, br",
+			"Connection", "keep-alive"))
 	}
 	return a.still(ctx)
 }

@@ -48,6 +48,7 @@ func (s *Status) tell(a *arena, into *report.Scenario) {
 	into.Notes = append(into.Notes,
 		"Requests per CPU-second are those that were answered, over user and system time of the process that the callers are connected to: the node or proxy that forwards, not the owner behind it. A worker counts with its master.",
 		"All answers are the same bytes of JSON. The bare server answers them, with the owner's headers, without looking at the request.",
+		"A request has the headers that the hub's client (axios on Node.js) sends.",
 		"Closed loop: all machines' cores are busy, and latencies are those of a full machine. They are comparable with one another and with nothing else.",
 		"nginx: 1 worker, epoll, keep-alive on both sides without an end, upstream chosen by a map of the header, no access log, no retries.",
 		"HAProxy: 1 thread, keep-alive on both sides, http-reuse always, backend chosen by an acl on the header, no log.",
