@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -213,24 +214,20 @@ func (s *fencedStore) putTogether(ctx context.Context, sending *sending, session
 	case !sending.reserve:
 		return s.fenced()
 	}
-	if err := s.stands(ctx); err != nil {
-		return err
-	}
-	return errKeyStands
+	return cmp.Or(s.stands(ctx), errKeyStands)
 }
 
 // putApart is a transaction, for databases that cannot.
 func (s *fencedStore) putApart(ctx context.Context, sending *sending, sessions map[string][]byte) error {
 	d := s.store.dialect
-	stands := false
-	err := s.transact(ctx, func(ctx context.Context) error {
+	err := s.withOthers(ctx, func(ctx context.Context) error {
 		if sending.reserve {
 			n, err := s.exec(ctx, insertSend(d, "f", 4, 5, 6, 7), sending.send.Key, sending.send.MessageID, sending.send.BodyHash[:], micros(time.Now()))
 			if err != nil {
 				return err
 			}
-			if stands = n == 0; stands {
-				return errKeyStands
+			if n == 0 {
+				return cmp.Or(s.stands(ctx), errKeyStands)
 			}
 		}
 		if e := sending.event; e != nil {
@@ -239,11 +236,14 @@ func (s *fencedStore) putApart(ctx context.Context, sending *sending, sessions m
 			}
 		}
 		statement, args := s.upsertSessions("f", []any{s.JID}, sessions)
-		_, err := s.exec(ctx, statement, args...)
+		n, err := s.exec(ctx, statement, args...)
+		if err == nil && n != int64(len(sessions)) {
+			err = s.fenced()
+		}
 		return err
 	})
-	if stands {
-		return errKeyStands
+	if errors.Is(err, errKeyStands) {
+		return err
 	}
 	return s.fail(ctx, err)
 }

@@ -49,6 +49,8 @@ type Store struct {
 	address string        // for people: without the password
 	answer  time.Duration // of one write
 	books   *books
+	// together is for databases that are not compound; nil: this one is.
+	together *together
 }
 
 // answerTime is how long one write may take before the store counts as out of reach: a server
@@ -129,6 +131,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	s.dialect.prepare(ctx, s)
 	s.books = openBooks(s)
+	if !s.dialect.compound() {
+		s.together = openTogether(s)
+	}
 	return s, nil
 }
 
@@ -136,6 +141,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	if s.books != nil {
 		s.books.close()
+	}
+	if s.together != nil {
+		s.together.close()
 	}
 	return errors.Join(s.riding.Close(), s.db.RawDB.Close())
 }
