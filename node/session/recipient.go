@@ -42,11 +42,14 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// messageID derives WhatsApp's message ID from the key, so that a send that is tried again,
-// by whatever owner, goes out under the same ID. The form is that of whatsmeow's own IDs.
-func messageID(c ownership.Cliente, key string) types.MessageID {
-	sum := sha256.Sum256([]byte(c.String() + ":" + key))
-	return "3EB0" + strings.ToUpper(hex.EncodeToString(sum[:9]))
+// messageID derives WhatsApp's message ID from the key and the body, so that a send that is tried
+// again, by whatever owner, goes out under the same ID, and a key that is used for another body, after
+// the first was forgotten, under another: phones drop a repeated ID silently. The form is that of
+// whatsmeow's own IDs.
+func messageID(c ownership.Cliente, key string, body [32]byte) types.MessageID {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s:%s:%x", c, key, body)
+	return "3EB0" + strings.ToUpper(hex.EncodeToString(h.Sum(nil)[:9]))
 }
 
 // reachedSomeone says whether a ratchet was stored for anybody but the account's own devices,

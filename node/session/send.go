@@ -67,7 +67,7 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 	case <-s.ctx.Done():
 		return Sent{}, s.cause()
 	}
-	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key), BodyHash: m.BodyHash}
+	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key, m.BodyHash), BodyHash: m.BodyHash}
 	stored, tried := false, false // the send stands in the store; a frame may have left
 	for {
 		t := s.transmit(to, m.Text, send, !stored)
