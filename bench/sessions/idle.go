@@ -206,6 +206,7 @@ func (i *Idle) tell(into *report.Scenario, product, bare idle, emptyNode, emptyR
 		into.Tell(prefix+who.name+", without sessions", "MB", float64(who.empty)/(1<<20))
 		into.Tell(prefix+who.name+", goroutines of each", "", float64(who.idle.goroutines)/float64(who.idle.sessions))
 		into.Tell(prefix+who.name+", CPU", "cores", who.idle.cores)
+		into.Tell(prefix+who.name+", from the start of the process until all are in", "s", who.idle.began.Seconds())
 	}
 }
 

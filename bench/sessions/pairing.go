@@ -50,9 +50,10 @@ func (s *Start) pairings(ctx context.Context, env measure.Env, store string, ste
 			return err
 		}
 	}
-	charts.pairing.add(store, cpu[0], cpu[1])
+	product, bare := sums(side{cpu: cpu[0], store: stored[0]}), sums(side{cpu: cpu[1], store: stored[1]})
+	charts.pairing.add(store, product, bare)
 	prefix := store + ", a first pairing: "
-	into.AtMost(barPairing, prefix+"CPU, against bare whatsmeow", "x", ratios(cpu[0], cpu[1])...)
+	into.AtMost(barPairing, prefix+"CPU with the store's, against bare whatsmeow", "x", ratios(product, bare)...)
 	for i, who := range []string{productName, rivalName} {
 		into.Tell(prefix+who+", CPU", "ms", cpu[i]...)
 		if store == cluster.Postgres {

@@ -95,6 +95,16 @@ func (r *Receive) over(ctx context.Context, env measure.Env, store string, nth i
 			into.Tell(prefix+who+", Postgres's CPU per message", "ms", both[i].store...)
 		}
 	}
+	if store == cluster.Postgres {
+		var none side
+		counts, err := a.counted(ctx, "message", float64(r.Accounts*countedTexts), into,
+			func() error { return w.letters(ctx, r.Accounts, countedTexts, product, w.node().PID(), &none) },
+			func() error { return w.letters(ctx, r.Accounts, countedTexts, rival, w.arena.rival.pid(), &none) })
+		if err != nil {
+			return err
+		}
+		tellStatements(into, prefix, "message", counts)
+	}
 	return a.judge(ctx)
 }
 

@@ -71,7 +71,7 @@ func TestReceive(t *testing.T) {
 
 func TestStart(t *testing.T) {
 	s := small(t, &Start{Stores: []string{"postgres"}, Sessions: 5, Lazy: 2, Pairings: 1})
-	positive(t, s, 2, "postgres, 5 sessions after a restart: time until all are READY, against bare whatsmeow", "postgres, a first pairing: CPU, against bare whatsmeow")
+	positive(t, s, 2, "postgres, 5 sessions after a restart: time until all are READY, against bare whatsmeow", "postgres, a first pairing: CPU with the store's, against bare whatsmeow")
 	positive(t, s, 1, "postgres, one session by a request: session-manager, median", "postgres, one session by a request: bare whatsmeow, median")
 }
 

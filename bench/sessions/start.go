@@ -48,7 +48,7 @@ func (s *Start) Run(ctx context.Context, env measure.Env, into *report.Scenario)
 	}
 	charts := startCharts{
 		restart: newChart("start-restart.svg", fmt.Sprintf("From the start of the process until all of %d sessions are READY", o.Sessions), "ms"),
-		pairing: newChart("start-pairing.svg", "CPU of a first pairing", "ms"),
+		pairing: newChart("start-pairing.svg", "CPU of a first pairing, the store's included", "ms"),
 	}
 	for i, store := range o.Stores {
 		steps := 2 + 2*env.Rounds
@@ -120,6 +120,17 @@ func (s *Start) restarts(ctx context.Context, env measure.Env, store string, ste
 		}
 		into.Tell(fmt.Sprintf("%s, one session by a request: %s, median", store, who), "ms", quantile(lazy[i], 0.5))
 		into.Tell(fmt.Sprintf("%s, one session by a request: %s, p99", store, who), "ms", quantile(lazy[i], 0.99))
+	}
+	if store == cluster.Postgres {
+		all := s.Sessions + env.Rounds*s.Lazy
+		var none []float64
+		counts, err := a.counted(ctx, "session of a restart, its end included", float64(all), into,
+			func() error { return a.restart(ctx, all, &none, &none, &none) },
+			func() error { return a.restartRival(ctx, &none, &none, &none) })
+		if err != nil {
+			return err
+		}
+		tellStatements(into, store+", a restart: ", "session", counts)
 	}
 	return a.judge(ctx)
 }

@@ -22,39 +22,59 @@ const (
 	logSettle = 300 * time.Millisecond
 )
 
-// statements counts what Postgres is asked per text, by its own log of every statement. What the
-// product asks without being asked itself (its sweeps) is counted in as much time without texts,
-// and taken off.
+// statements counts what Postgres is asked per text.
 func (w *writers) statements(ctx context.Context, into *report.Scenario) error {
 	var none side
-	texts := float64(w.n * countedTexts)
+	counts, err := w.counted(ctx, "text", float64(w.n*countedTexts), into,
+		func() error { return w.product(ctx, w.n, countedTexts, &none) },
+		func() error { return w.rival(ctx, w.n, countedTexts, &none) })
+	if err != nil {
+		return err
+	}
+	into.AtMost(barStatements, "store statements per text, without BEGIN and COMMIT", "", counts[0].asked)
+	into.Tell("BEGIN, COMMIT and their like per text", "", counts[0].frames)
+	into.Tell("bare whatsmeow, store statements per text, without BEGIN and COMMIT", "", counts[1].asked)
+	into.Tell("bare whatsmeow, BEGIN, COMMIT and their like per text", "", counts[1].frames)
+	return nil
+}
+
+// perPiece is what Postgres is asked per piece of work.
+type perPiece struct{ asked, frames float64 }
+
+// tellStatements tells both without a bar.
+func tellStatements(into *report.Scenario, prefix, what string, counts [2]perPiece) {
+	for i, who := range []string{productName, rivalName} {
+		into.Tell(fmt.Sprintf("%s%s, store statements per %s", prefix, who, what), "", counts[i].asked)
+		into.Tell(fmt.Sprintf("%s%s, BEGIN, COMMIT and their like per %s", prefix, who, what), "", counts[i].frames)
+	}
+}
+
+// counted counts what Postgres is asked per piece of so many that both sides do, by its own log
+// of every statement, and notes which statements those are. What the product asks without being
+// asked itself (its sweeps) is counted in as much time without work, and taken off.
+func (a *arena) counted(ctx context.Context, what string, pieces float64, into *report.Scenario, product, rival func() error) (counts [2]perPiece, err error) {
 	var busy time.Duration
-	product, err := w.logged(ctx, func() error {
+	worked, err := a.logged(ctx, func() error {
 		begun := time.Now()
 		defer func() { busy = time.Since(begun) }()
-		return w.product(ctx, w.n, countedTexts, &none)
+		return product()
 	})
 	if err != nil {
-		return err
+		return counts, err
 	}
-	idle, err := w.logged(ctx, func() error { return wait(ctx, busy) })
+	idle, err := a.logged(ctx, func() error { return wait(ctx, busy) })
 	if err != nil {
-		return err
+		return counts, err
 	}
-	bare, err := w.logged(ctx, func() error { return w.rival(ctx, w.n, countedTexts, &none) })
+	bare, err := a.logged(ctx, rival)
 	if err != nil {
-		return err
+		return counts, err
 	}
-	asked, frames := product.count(productDatabase)
+	asked, frames := worked.count(productDatabase)
 	askedIdle, framesIdle := idle.count(productDatabase)
 	askedBare, framesBare := bare.count(rivalDatabase)
-	into.AtMost(barStatements, "store statements per text, without BEGIN and COMMIT", "", (asked-askedIdle)/texts)
-	into.Tell("BEGIN, COMMIT and their like per text", "", (frames-framesIdle)/texts)
-	into.Tell("bare whatsmeow, store statements per text, without BEGIN and COMMIT", "", askedBare/texts)
-	into.Tell("bare whatsmeow, BEGIN, COMMIT and their like per text", "", framesBare/texts)
-	into.Notes = append(into.Notes, "Statements of session-manager per text: "+product.list(productDatabase, texts)+".",
-		"Of bare whatsmeow: "+bare.list(rivalDatabase, texts)+".")
-	return nil
+	into.Notes = append(into.Notes, fmt.Sprintf("Statements of %s per %s: %s. Of %s: %s.", productName, what, worked.list(productDatabase, pieces), rivalName, bare.list(rivalDatabase, pieces)))
+	return [2]perPiece{{(asked - askedIdle) / pieces, (frames - framesIdle) / pieces}, {askedBare / pieces, framesBare / pieces}}, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -67,8 +87,8 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 // logged runs work while Postgres logs its statements, and returns those.
-func (w *writers) logged(ctx context.Context, work func() error) (statementLog, error) {
-	conn, err := pgx.Connect(ctx, w.server.URL())
+func (a *arena) logged(ctx context.Context, work func() error) (statementLog, error) {
+	conn, err := pgx.Connect(ctx, a.server.URL())
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +104,7 @@ func (w *writers) logged(ctx context.Context, work func() error) (statementLog, 
 	if err := set("ALTER SYSTEM SET log_line_prefix = '@%d@ '", "ALTER SYSTEM SET log_statement = 'all'"); err != nil {
 		return nil, err
 	}
-	before, err := os.Stat(w.server.LogPath())
+	before, err := os.Stat(a.server.LogPath())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +114,7 @@ func (w *writers) logged(ctx context.Context, work func() error) (statementLog, 
 	if err := set("ALTER SYSTEM RESET log_statement"); err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(w.server.LogPath())
+	raw, err := os.ReadFile(a.server.LogPath())
 	if err != nil {
 		return nil, err
 	}
