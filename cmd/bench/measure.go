@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"session-manager/bench/measure"
+	"session-manager/bench/placement"
 	"session-manager/bench/report"
 	"session-manager/bench/sessions"
 	"session-manager/bench/status"
@@ -32,11 +33,13 @@ type measureCommand struct {
 	Start   sessions.Start   `embed:"" prefix:"start-" group:"start"`
 	Idle    sessions.Idle    `embed:"" prefix:"idle-" group:"idle"`
 	Soak    sessions.Soak    `embed:"" prefix:"soak-" group:"soak"`
+
+	Placement placement.Placement `embed:"" prefix:"placement-" group:"placement"`
 }
 
 // scenarios are all, in the order in which they are run.
 func (c *measureCommand) scenarios() []measure.Scenario {
-	return []measure.Scenario{&c.Status, &c.Send, &c.Receive, &c.Start, &c.Idle, &c.Soak}
+	return []measure.Scenario{&c.Status, &c.Send, &c.Receive, &c.Start, &c.Idle, &c.Placement, &c.Soak}
 }
 
 // Run measures and writes the report. A bar that was missed is no error.
