@@ -15,7 +15,8 @@ debian=session-manager-standin:debian
 
 present() { docker image inspect "$1" >/dev/null 2>&1; }
 have() { present "$1" || timeout 120 docker pull -q "$1" >/dev/null 2>&1; }
-build() { docker build -q --label session-manager.standin=1 -t "$1" -f "$2.Dockerfile" "$3" >/dev/null && echo "stand-in for $1: built"; }
+build() { docker build -q --label session-manager.standin="${4:-1}" -t "$1" -f "$2.Dockerfile" "$3" >/dev/null && echo "stand-in for $1: built"; }
+label() { docker image inspect -f '{{index .Config.Labels "session-manager.standin"}}' "$1" 2>/dev/null || true; }
 
 # One Debian with what all of them need: haproxy, postgres and Go each take their part of it.
 need_debian() {
@@ -53,7 +54,10 @@ if ! have $etcd; then
     build $etcd etcd "$work/etcd"
 fi
 
-# The Go image comes with the modules of go.mod, as a build may have no way to a proxy.
+# The Go image comes with the modules of go.mod, as a build may have no way to a proxy: others need
+# another stand-in.
+modules=$(cat ../../go.mod ../../go.sum | sha256sum | cut -c1-16)
+case $(label $golang) in "" | "$modules") ;; *) docker image rm -f $golang >/dev/null ;; esac
 if ! have $golang; then
     need_debian
     mkdir -p "$work/go/usr/local/go" "$work/go/go/pkg/mod/cache"
@@ -61,5 +65,5 @@ if ! have $golang; then
     tar -C "$(go env GOROOT)" -c --exclude=./test --exclude=./api --exclude=./doc --exclude='./src/*/testdata' . |
         tar -C "$work/go/usr/local/go" -x
     cp -a "$(go env GOMODCACHE)/cache/download" "$work/go/go/pkg/mod/cache/download"
-    build $golang golang "$work/go"
+    build $golang golang "$work/go" "$modules"
 fi
