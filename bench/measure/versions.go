@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,7 @@ const versionTimeout = 5 * time.Second
 // Versions are those of the product, of Go, and of everything that is compared with. What is not
 // installed is left out.
 func Versions(ctx context.Context, binDir string) map[string]string {
-	all := map[string]string{"go": runtime.Version()}
+	all := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")}
 	number := regexp.MustCompile(`\d+(\.\d+)+\S*`)
 	word := regexp.MustCompile(`\S+$`)
 	postgres, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // the pattern is fine

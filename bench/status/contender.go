@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Names of the contenders, as the report has them.
@@ -27,6 +28,7 @@ type contender struct {
 	address string
 	pid     int
 	runtime string // base URL of /metrics, where it is a node
+	warmUp  time.Duration
 	samples []sample
 }
 

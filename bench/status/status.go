@@ -80,7 +80,7 @@ func (s *Status) Run(ctx context.Context, env measure.Env, into *report.Scenario
 	defer func() { err = a.close(err) }()
 	total := 1 + (1+env.Rounds)*len(a.contenders)
 	done := 1
-	for round := -1; round < env.Rounds; round++ { // the first is to warm up: Node.js compiles
+	for round := -1; round < env.Rounds; round++ { // the first is to warm up
 		order := rand.New(rand.NewPCG(env.Seed, uint64(round+1))).Perm(len(a.contenders))
 		for _, i := range order {
 			c := a.contenders[i]
@@ -104,7 +104,7 @@ func (s *Status) Run(ctx context.Context, env measure.Env, into *report.Scenario
 func (s *Status) measure(ctx context.Context, a *arena, c *contender, round int, duration time.Duration) error {
 	o := load.Options{Addresses: []string{c.address}, Connections: s.Connections, For: duration / 8, Next: a.next}
 	if round < 0 {
-		o.For = duration / 2
+		o.For = max(c.warmUp, duration/4)
 	}
 	if _, err := clean(load.Run(ctx, o)); err != nil || round < 0 {
 		return err

@@ -20,6 +20,7 @@ func (s *Status) tell(a *arena, into *report.Scenario) {
 	}
 	if rival := by[express]; rival != nil {
 		into.AtLeast(expressBar, "owner / Express: requests per CPU-second", "x", by[owner].against(rival, perCPU)...)
+		into.Tell("bare fasthttp / Express: requests per CPU-second", "x", by[bareServer].against(rival, perCPU)...)
 	}
 	into.AtLeast(bareBar, "owner / bare fasthttp: requests per CPU-second", "x", by[owner].against(by[bareServer], perCPU)...)
 	for _, name := range []string{nginx, haproxy} {
@@ -52,7 +53,7 @@ func (s *Status) tell(a *arena, into *report.Scenario) {
 		"Closed loop: all machines' cores are busy, and latencies are those of a full machine. They are comparable with one another and with nothing else.",
 		"nginx: 1 worker, epoll, keep-alive on both sides without an end, upstream chosen by a map of the header, no access log, no retries.",
 		"HAProxy: 1 thread, keep-alive on both sides, http-reuse always, backend chosen by an acl on the header, no log.",
-		"Express: NODE_ENV=production, express.json(), a check of the header, a Map of sessions; ETags as Express makes them by default.",
+		"Express: NODE_ENV=production, express.json(), a check of the header, a Map of sessions; ETags as Express makes them by default. It is loaded for 2 s before the first round: cold, it costs three times as much.",
 		"The naive proxy is what one writes first on fasthttp: a map of the header, HostClient.Do with the caller's own request. It knows of no owners, retries, deadlines or metrics.")
 }
 
