@@ -12,28 +12,61 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"go.uber.org/goleak"
 
 	"session-manager/bench/measure"
 	"session-manager/bench/report"
+	"session-manager/bench/rivals"
+
+	// For the cache of go test alone: it does not see what the programs are built of.
+	_ "session-manager/node"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests, or plays the bench program, which some rivals are commands of.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "rival" {
+		var command rivals.Command
+		parser, err := kong.New(&command)
+		if err == nil {
+			var parsed *kong.Context
+			if parsed, err = parser.Parse(os.Args[2:]); err == nil {
+				err = parsed.Run()
+			}
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
-// The scenario in small, with the rivals that need no installation: every figure that has a bar
-// is measured, and every plot can be drawn.
-func TestStatus(t *testing.T) {
+// programs are the real ones, and bench, which this is.
+func programs(t *testing.T) string {
+	t.Helper()
 	bin := t.TempDir()
 	for name, source := range map[string]string{
-		"session-manager": "session-manager/cmd/session-manager", "whatsapp-emulator": "session-manager/cmd/whatsapp-emulator",
-		"bench": "session-manager/cmd/bench", "etcd": "go.etcd.io/etcd/server/v3",
+		"session-manager": "session-manager/cmd/session-manager", "whatsapp-emulator": "session-manager/cmd/whatsapp-emulator", "etcd": "go.etcd.io/etcd/server/v3",
 	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(bin, name), source)
+		cmd := exec.Command("go", "build", "-ldflags", "-w", "-o", filepath.Join(bin, name), source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, filepath.Join(bin, "bench"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// The scenario in small, with the rivals that need no installation: every figure that has a bar
+// is measured, and every plot can be drawn.
+func TestStatus(t *testing.T) {
+	bin := programs(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s := &Status{Connections: 4, For: 100 * time.Millisecond, Clientes: 2, Store: "sqlite", Rivals: []string{"none"}}
