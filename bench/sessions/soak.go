@@ -82,9 +82,11 @@ func (s *Soak) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 		return err
 	}
 	env.Step(2, soakSteps, fmt.Sprintf("a mix for %v", o.For))
-	if err := m.run(ctx, o.For); err != nil {
+	memory, err := a.follow(func() error { return m.run(ctx, o.For) })
+	if err != nil {
 		return err
 	}
+	into.Plots = append(into.Plots, memory)
 	env.Step(3, soakSteps, "memory at the end")
 	after, err := a.grown(ctx)
 	if err != nil {
@@ -101,6 +103,34 @@ func (s *Soak) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 	into.Tell("goroutines of the nodes at the start", "", float64(before.goroutines))
 	into.Tell("goroutines of the nodes at the end", "", float64(after.goroutines))
 	return nil
+}
+
+// followEvery is between two looks at the memory of nodes at work.
+const followEvery = time.Second
+
+// follow runs work and draws what memory each node has meanwhile.
+func (a *arena) follow(work func() error) (report.Plot, error) {
+	p := report.Plot{File: "soak-memory.svg", Title: "Memory of the nodes under the mix", X: "s", Y: "MB"}
+	for _, n := range a.Nodes() {
+		p.Series = append(p.Series, report.Series{Name: n.Name()})
+	}
+	begun, done := time.Now(), make(chan error, 1)
+	go func() { done <- work() }()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		for i, n := range a.Nodes() {
+			if resident, err := measure.Resident(n.PID()); err == nil { // else its work fails, and says why
+				p.Series[i].X = append(p.Series[i].X, time.Since(begun).Seconds())
+				p.Series[i].Y = append(p.Series[i].Y, float64(resident)/(1<<20))
+			}
+		}
+		select {
+		case err := <-done:
+			return p, err
+		case <-tick.C:
+		}
+	}
 }
 
 // grown looks at all nodes once they have nothing to do.
