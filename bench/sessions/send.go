@@ -47,7 +47,7 @@ func (s *Send) Params() map[string]string {
 func (s *Send) Run(ctx context.Context, env measure.Env, into *report.Scenario) error {
 	o := *s
 	if env.Quick {
-		o.Clientes, o.Each, o.Alone, o.Hops = min(o.Clientes, 100), min(o.Each, 8), min(o.Alone, 60), min(o.Hops, 100)
+		o.Clientes, o.Each, o.Alone, o.Hops = min(o.Clientes, 100), min(o.Each, 6), min(o.Alone, 40), min(o.Hops, 60)
 	}
 	charts := sendCharts{
 		rate: newChart("send-rate.svg", "Texts a second, by how many send at once", "texts / s"),
