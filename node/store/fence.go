@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,12 +21,8 @@ type Fence struct {
 
 // Fence reads the fence of a cliente.
 func (s *Store) Fence(ctx context.Context, c ownership.Cliente) (Fence, bool, error) {
-	return s.readFence(ctx, c, "")
-}
-
-func (s *Store) readFence(ctx context.Context, c ownership.Cliente, lock string) (Fence, bool, error) {
 	var f Fence
-	err := s.db.QueryRow(ctx, "SELECT generation, revision, node, incarnation FROM fences WHERE cliente = $1 "+lock, int64(c)).
+	err := s.db.QueryRow(ctx, "SELECT generation, revision, node, incarnation FROM fences WHERE cliente = $1", int64(c)).
 		Scan(&f.Token.Generation, &f.Token.Revision, &f.Process.Node, &f.Process.Incarnation)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Fence{}, false, nil
@@ -41,70 +36,64 @@ func (s *Store) readFence(ctx context.Context, c ownership.Cliente, lock string)
 // that this process has raised to before is no error. ownership.ErrFenced: the fence is not
 // smaller, so the token is stale.
 func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
-	standing, _, err := s.Fence(ctx, c)
-	if err != nil {
-		return Fence{}, err
-	}
 	for {
 		former, err := s.raise(ctx, c, token)
-		if err == nil {
-			return former, nil
+		if err == nil || errors.Is(err, ownership.ErrFenced) {
+			return former, err
 		}
-		if !s.dialect.unblock(ctx, s, standing.Process, err) {
+		standing, _, readErr := s.Fence(ctx, c)
+		if readErr != nil || !s.dialect.unblock(ctx, s, standing.Process, err) {
 			return Fence{}, s.wrap(err)
 		}
 	}
 }
 
+// raise is one statement. Where the last owner was settled it is the former one, else the one before
+// it is: that may run yet.
 func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
-	lock := strings.Replace(s.dialect.share(), "SHARE", "UPDATE", 1)
-	err = s.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-		if err := s.dialect.raise(ctx, s.db); err != nil {
-			return err
-		}
-		if _, err := s.db.Exec(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING",
-			int64(c), micros(time.Now())); err != nil {
-			return err
-		}
-		// A row that locks: there is one from now on, whoever else raises for the first time.
-		if _, err := s.db.Exec(ctx, `INSERT INTO fences (cliente, generation, revision, node, incarnation) VALUES ($1, 0, 0, '', '')
-			ON CONFLICT (cliente) DO NOTHING`, int64(c)); err != nil {
-			return err
-		}
-		standing, _, err := s.readFence(ctx, c, lock)
-		if err != nil {
-			return err
-		}
-		if former, err = s.lastSettled(ctx, c, standing); err != nil {
-			return err
-		}
-		if !standing.Token.Less(token) {
-			if standing.Token == token && standing.Process == s.process {
-				return nil
-			}
-			return fmt.Errorf("cliente %s: token %s against %s: %w", c, token, standing.Token, ownership.ErrFenced)
-		}
-		_, err = s.db.Exec(ctx, `UPDATE fences SET generation = $2, revision = $3, node = $4, incarnation = $5, settled = false,
-				former_generation = $6, former_revision = $7, former_node = $8, former_incarnation = $9
-			WHERE cliente = $1`,
-			int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation,
-			former.Token.Generation, former.Token.Revision, former.Process.Node, former.Process.Incarnation)
-		return err
-	})
+	ctx, cancel := context.WithTimeout(ctx, s.dialect.raiseTime())
+	defer cancel()
+	now := micros(time.Now())
+	with, args := "", []any{int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation}
+	if s.dialect.compound() {
+		with = "WITH c AS (INSERT INTO clientes (cliente, created_at) VALUES ($1, $6) ON CONFLICT (cliente) DO NOTHING) "
+		args = append(args, now)
+	} else if _, err := s.db.Exec(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING", int64(c), now); err != nil {
+		return Fence{}, err
+	}
+	err = s.db.QueryRow(ctx, with+`INSERT INTO fences (cliente, generation, revision, node, incarnation, settled) VALUES ($1, $2, $3, $4, $5, false)
+		ON CONFLICT (cliente) DO UPDATE SET generation = excluded.generation, revision = excluded.revision,
+			node = excluded.node, incarnation = excluded.incarnation, settled = false,
+			former_generation = CASE WHEN fences.settled THEN fences.generation ELSE fences.former_generation END,
+			former_revision = CASE WHEN fences.settled THEN fences.revision ELSE fences.former_revision END,
+			former_node = CASE WHEN fences.settled THEN fences.node ELSE fences.former_node END,
+			former_incarnation = CASE WHEN fences.settled THEN fences.incarnation ELSE fences.former_incarnation END
+		WHERE fences.generation < excluded.generation OR fences.generation = excluded.generation AND fences.revision < excluded.revision
+		RETURNING former_generation, former_revision, former_node, former_incarnation`, args...).
+		Scan(&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s.raisedBefore(ctx, c, token)
+	}
 	return former, err
 }
 
-// lastSettled is the last owner that may have run: the standing one where it was settled,
-// else the one before it. The row is locked.
-func (s *Store) lastSettled(ctx context.Context, c ownership.Cliente, standing Fence) (Fence, error) {
+// raisedBefore is what raise returned when this process raised the fence to token.
+func (s *Store) raisedBefore(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+	var standing Fence
 	var settled bool
-	var f Fence
-	err := s.db.QueryRow(ctx, "SELECT settled, former_generation, former_revision, former_node, former_incarnation FROM fences WHERE cliente = $1", int64(c)).
-		Scan(&settled, &f.Token.Generation, &f.Token.Revision, &f.Process.Node, &f.Process.Incarnation)
-	if err == nil && settled {
+	err = s.db.QueryRow(ctx, `SELECT generation, revision, node, incarnation, settled, former_generation, former_revision, former_node, former_incarnation
+		FROM fences WHERE cliente = $1`, int64(c)).
+		Scan(&standing.Token.Generation, &standing.Token.Revision, &standing.Process.Node, &standing.Process.Incarnation, &settled,
+			&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)
+	switch {
+	case err != nil:
+		return Fence{}, err
+	case standing != Fence{token, s.process}:
+		return Fence{}, fmt.Errorf("cliente %s: token %s against %s: %w", c, token, standing.Token, ownership.ErrFenced)
+	case settled:
 		return standing, nil
 	}
-	return f, err
+	return former, nil
 }
 
 // guard lets writes of one ownership through, and no others.

@@ -195,11 +195,7 @@ func (s *fencedStore) PutPrivacyTokens(ctx context.Context, tokens ...wastore.Pr
 
 func (s *fencedStore) DeleteExpiredPrivacyTokens(ctx context.Context, cutoff time.Time) (n int64, err error) {
 	defer s.tokens.forget()
-	err = s.txn(ctx, func(ctx context.Context) (err error) {
-		n, err = s.SQLStore.DeleteExpiredPrivacyTokens(ctx, cutoff)
-		return err
-	})
-	return n, err
+	return s.put(ctx, "DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = $4 AND timestamp < $5 AND EXISTS (SELECT 1 FROM f)", s.JID, cutoff.Unix())
 }
 
 func (s *fencedStore) PutNCTSalt(ctx context.Context, salt []byte) error {

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	"go.mau.fi/util/dbutil"
 	"golang.org/x/sys/unix"
 
 	"session-manager/node/ownership"
@@ -124,15 +123,11 @@ func (postgresDialect) prepare(ctx context.Context, s *Store) {
 	}
 }
 
-func (postgresDialect) raise(ctx context.Context, db *dbutil.Database) error {
-	// Not lock_timeout alone: that counts anew for each of several overlapping writers, and
-	// with them never ends.
-	_, err := db.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = '%dms'", raiseWait.Milliseconds()))
-	return err
-}
+func (postgresDialect) raiseTime() time.Duration { return raiseWait }
 
 func (postgresDialect) unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool {
-	if !isCode(err, "57014") && !isCode(err, "55P03") || ctx.Err() != nil || former == (ownership.Process{}) || former == s.process { // query_canceled, lock_not_available
+	timedOut := errors.Is(err, context.DeadlineExceeded) || isCode(err, "57014") || isCode(err, "55P03") // query_canceled, lock_not_available
+	if !timedOut || ctx.Err() != nil || former == (ownership.Process{}) || former == s.process {
 		return false
 	}
 	var ended int

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"go.mau.fi/util/dbutil"
 	_ "modernc.org/sqlite" // database/sql driver "sqlite", in pure Go
 
 	"session-manager/node/ownership"
@@ -96,8 +95,8 @@ func (d sqliteDialect) lock(ctx context.Context, _ *sql.DB, fn func() error) err
 	}
 }
 
-func (sqliteDialect) prepare(context.Context, *Store)               {}
-func (sqliteDialect) raise(context.Context, *dbutil.Database) error { return nil }
+func (sqliteDialect) raiseTime() time.Duration        { return answerTime }
+func (sqliteDialect) prepare(context.Context, *Store) {}
 func (sqliteDialect) unblock(context.Context, *Store, ownership.Process, error) bool {
 	return false
 }

@@ -81,8 +81,8 @@ type dialect interface {
 	now() string
 	// reserve opens connections that nothing but polls uses.
 	reserve(cfg Config) (*sql.DB, error)
-	// raise is called in Raise's transaction, before the fence is locked.
-	raise(ctx context.Context, db *dbutil.Database) error
+	// raiseTime is how long a raise takes at most, before whoever holds the fence is ended.
+	raiseTime() time.Duration
 	// unblock ends the connections of a former owner that keep the fence locked, where err
 	// says that something did; false: nothing to be done about err.
 	unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool
