@@ -51,6 +51,11 @@ func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.
 // raise is one statement. Where the last owner was settled it is the former one, else the one before
 // it is: that may run yet.
 func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+	conn, err := s.db.RawDB.Conn(ctx) // what follows is timed: not the wait for a connection
+	if err != nil {
+		return Fence{}, err
+	}
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.dialect.raiseTime())
 	defer cancel()
 	now := micros(time.Now())
@@ -58,10 +63,10 @@ func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.
 	if s.dialect.compound() {
 		with = "WITH c AS (INSERT INTO clientes (cliente, created_at) VALUES ($1, $6) ON CONFLICT (cliente) DO NOTHING) "
 		args = append(args, now)
-	} else if _, err := s.db.Exec(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING", int64(c), now); err != nil {
+	} else if _, err := conn.ExecContext(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING", int64(c), now); err != nil {
 		return Fence{}, err
 	}
-	err = s.db.QueryRow(ctx, with+`INSERT INTO fences (cliente, generation, revision, node, incarnation, settled) VALUES ($1, $2, $3, $4, $5, false)
+	err = conn.QueryRowContext(ctx, with+`INSERT INTO fences (cliente, generation, revision, node, incarnation, settled) VALUES ($1, $2, $3, $4, $5, false)
 		ON CONFLICT (cliente) DO UPDATE SET generation = excluded.generation, revision = excluded.revision,
 			node = excluded.node, incarnation = excluded.incarnation, settled = false,
 			former_generation = CASE WHEN fences.settled THEN fences.generation ELSE fences.former_generation END,
@@ -72,16 +77,16 @@ func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.
 		RETURNING former_generation, former_revision, former_node, former_incarnation`, args...).
 		Scan(&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)
 	if errors.Is(err, sql.ErrNoRows) {
-		return s.raisedBefore(ctx, c, token)
+		return s.raisedBefore(ctx, conn, c, token)
 	}
 	return former, err
 }
 
 // raisedBefore is what raise returned when this process raised the fence to token.
-func (s *Store) raisedBefore(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+func (s *Store) raisedBefore(ctx context.Context, conn *sql.Conn, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
 	var standing Fence
 	var settled bool
-	err = s.db.QueryRow(ctx, `SELECT generation, revision, node, incarnation, settled, former_generation, former_revision, former_node, former_incarnation
+	err = conn.QueryRowContext(ctx, `SELECT generation, revision, node, incarnation, settled, former_generation, former_revision, former_node, former_incarnation
 		FROM fences WHERE cliente = $1`, int64(c)).
 		Scan(&standing.Token.Generation, &standing.Token.Revision, &standing.Process.Node, &standing.Process.Incarnation, &settled,
 			&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)

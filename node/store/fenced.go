@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -28,13 +29,15 @@ type fencedStore struct {
 	salt       known[struct{}, *[]byte]
 	ratchets   *ratchets
 
-	sweep   sync.Mutex // guards sweepAt
+	sweep   sync.Mutex // guards what follows
 	sweepAt time.Time  // when old outgoing events are deleted next
+	pruneAt time.Time  // when expired privacy tokens are
 }
 
 func newFencedStore(a *Account, jid types.JID) *fencedStore {
 	return &fencedStore{
 		SQLStore: sqlstore.NewSQLStore(a.container, jid), guard: &a.guard, jid: jid, lids: &fencedLIDs{guard: &a.guard}, ratchets: newRatchets(),
+		pruneAt: time.Now().Add(rand.N(sweepEvery)),
 	}
 }
 
@@ -193,7 +196,12 @@ func (s *fencedStore) PutPrivacyTokens(ctx context.Context, tokens ...wastore.Pr
 	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPrivacyTokens(ctx, tokens...) })
 }
 
+// DeleteExpiredPrivacyTokens deletes some time after the session's start: whatsmeow asks for it with
+// each login, and logins may come by the thousand.
 func (s *fencedStore) DeleteExpiredPrivacyTokens(ctx context.Context, cutoff time.Time) (n int64, err error) {
+	if !s.due(&s.pruneAt) {
+		return 0, s.check()
+	}
 	defer s.tokens.forget()
 	return s.put(ctx, "DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = $4 AND timestamp < $5 AND EXISTS (SELECT 1 FROM f)", s.JID, cutoff.Unix())
 }
@@ -245,17 +253,22 @@ const keepBuffered = 14 * 24 * time.Hour
 
 // DeleteOldOutgoingEvents deletes once in sweepEvery: whatsmeow asks for it with each send.
 func (s *fencedStore) DeleteOldOutgoingEvents(ctx context.Context) error {
-	s.sweep.Lock()
-	now := time.Now()
-	due := !now.Before(s.sweepAt)
-	if due {
-		s.sweepAt = now.Add(sweepEvery)
-	}
-	s.sweep.Unlock()
-	if !due {
+	if !s.due(&s.sweepAt) {
 		return s.check()
 	}
 	return s.txn(ctx, s.SQLStore.DeleteOldOutgoingEvents)
+}
+
+// due says whether the time has come, and sets the next.
+func (s *fencedStore) due(at *time.Time) bool {
+	s.sweep.Lock()
+	defer s.sweep.Unlock()
+	now := time.Now()
+	if now.Before(*at) {
+		return false
+	}
+	*at = now.Add(sweepEvery)
+	return true
 }
 
 const sweepEvery = 12 * time.Hour

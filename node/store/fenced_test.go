@@ -94,9 +94,13 @@ func writes(a *Account, device *wastore.Device) map[string]func(ctx context.Cont
 		"PutPrivacyTokens": func(ctx context.Context) error {
 			return s.PutPrivacyTokens(ctx, wastore.PrivacyToken{User: them, Token: []byte("late"), Timestamp: time.Unix(99, 0)})
 		},
-		"DeleteExpiredPrivacyTokens": func(ctx context.Context) error { _, err := s.DeleteExpiredPrivacyTokens(ctx, time.Now()); return err },
-		"PutNCTSalt":                 func(ctx context.Context) error { return s.PutNCTSalt(ctx, []byte("late")) },
-		"DeleteNCTSalt":              func(ctx context.Context) error { return s.DeleteNCTSalt(ctx) },
+		"DeleteExpiredPrivacyTokens": func(ctx context.Context) error {
+			s.pruneAt = time.Time{} // it is due
+			_, err := s.DeleteExpiredPrivacyTokens(ctx, time.Now())
+			return err
+		},
+		"PutNCTSalt":    func(ctx context.Context) error { return s.PutNCTSalt(ctx, []byte("late")) },
+		"DeleteNCTSalt": func(ctx context.Context) error { return s.DeleteNCTSalt(ctx) },
 		"PutBufferedEvent": func(ctx context.Context) error {
 			return s.PutBufferedEvent(ctx, [32]byte{9}, []byte("late"), time.Now())
 		},
