@@ -20,7 +20,7 @@ type running interface {
 	api.Session
 	Wake()
 	Stop(cause error)
-	Done() <-chan struct{}
+	AfterDone(f func()) // calls f on a goroutine of its own when the session has wholly ended
 	Err() error
 }
 

@@ -102,6 +102,16 @@ func (d *directory) InVain() error {
 
 func (d *directory) Changed() <-chan struct{} { return d.changed.Wait() }
 
+// Running is the cliente's session if it runs at this node.
+func (d *directory) Running(c ownership.Cliente) (api.Session, ownership.Token, bool) {
+	s, token, ok := d.keeper.Running(c)
+	if !ok {
+		return nil, ownership.Token{}, false
+	}
+	s.Wake()
+	return s, token, true
+}
+
 // Session is the cliente's session at this node, started where need be.
 func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Session, ownership.Token, error) {
 	s, token, err := d.keeper.Session(ctx, c)

@@ -118,8 +118,9 @@ func (k *keeper) start(en *entry, token ownership.Token) {
 		hold.End(ownership.ErrReleased)
 		s.Stop(ownership.ErrReleased)
 	}
-	k.work.Go(func() {
-		<-s.Done()
+	k.work.Add(1)
+	s.AfterDone(func() {
+		defer k.work.Done()
 		k.yielded(hold)
 		hold.End(ownership.ErrReleased)
 		k.answer(en, ownership.SessionEnded{Cause: s.Err()})

@@ -50,6 +50,14 @@ func (f *front) InVain() error {
 	return f.Ready()
 }
 
+// Running is the directory's.
+func (f *front) Running(c ownership.Cliente) (api.Session, ownership.Token, bool) {
+	if p := f.parts.Load(); p != nil {
+		return p.directory.Running(c)
+	}
+	return nil, ownership.Token{}, false
+}
+
 // Session is the directory's.
 func (f *front) Session(ctx context.Context, c ownership.Cliente) (api.Session, ownership.Token, error) {
 	if p := f.parts.Load(); p != nil {

@@ -181,8 +181,8 @@ func (s *fakeSession) Stop(cause error) {
 		s.end(cause)
 	}
 }
-func (s *fakeSession) Done() <-chan struct{} { return s.done }
-func (s *fakeSession) Err() error            { return s.err }
+func (s *fakeSession) AfterDone(f func()) { go func() { <-s.done; f() }() }
+func (s *fakeSession) Err() error         { return s.err }
 
 type keeperTest struct {
 	*keeper

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"session-manager/node/ownership"
 )
 
@@ -13,6 +15,18 @@ func (k *keeper) Owned(c ownership.Cliente) (ownership.Token, bool) {
 		return ownership.Token{}, false
 	}
 	return en.machine.Token(), true
+}
+
+// Running is Session where the session runs already: it waits for nothing.
+func (k *keeper) Running(c ownership.Cliente) (running, ownership.Token, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	en, ok := k.entries[c]
+	if !ok || en.session == nil || en.machine.Phase() != ownership.Running {
+		return nil, ownership.Token{}, false
+	}
+	en.used = time.Now()
+	return en.session, en.hold.Token(), true
 }
 
 // Peek is the cliente's session where this node runs it, without using it.

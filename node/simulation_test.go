@@ -188,7 +188,7 @@ func (n *simNode) setDeaf(deaf bool) {
 func (s *simSession) Snapshot() api.Snapshot { return api.Snapshot{State: api.Ready} }
 func (s *simSession) Wake()                  {}
 func (s *simSession) Stop(error)             { s.stop() }
-func (s *simSession) Done() <-chan struct{}  { return s.done }
+func (s *simSession) AfterDone(f func())     { go func() { <-s.done; f() }() }
 func (s *simSession) Err() error             { return context.Cause(s.hold.Context()) }
 
 func (s *simulation) login(in *simSession) {

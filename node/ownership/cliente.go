@@ -3,6 +3,7 @@ package ownership
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Cliente names a tenant: one WhatsApp account. Valid values are 1 to MaxCliente.
@@ -18,14 +19,19 @@ const MaxCliente Cliente = 1<<53 - 1
 func ParseCliente(s string) (Cliente, error) {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
-			return 0, fmt.Errorf("cliente %q: %w", s, ErrInvalidCliente)
+			return 0, invalid(s)
 		}
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 || Cliente(n) > MaxCliente {
-		return 0, fmt.Errorf("cliente %q: %w", s, ErrInvalidCliente)
+		return 0, invalid(s)
 	}
 	return Cliente(n), nil
+}
+
+// invalid copies s, which is otherwise looked at and no more: a valid one costs no allocation.
+func invalid(s string) error {
+	return fmt.Errorf("cliente %q: %w", strings.Clone(s), ErrInvalidCliente)
 }
 
 // String is the decimal form that ParseCliente reads.

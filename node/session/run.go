@@ -15,7 +15,7 @@ func (s *Session) run() error {
 		if s.quitting() {
 			return s.cause()
 		}
-		ending := s.load()
+		ending := apart(s.load)
 		if ending == nil {
 			ending = s.connection()
 		}
@@ -85,6 +85,26 @@ func (s *Session) run() error {
 			s.sleep(time.Duration(strikes) * replacedPause)
 		}
 	}
+}
+
+// apart runs fn on a goroutine of its own, and takes its panic over: the stack that a look into the
+// database needs would else stay with the session for good.
+func apart(fn func() any) any {
+	type outcome struct{ result, panicked any }
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() {
+			o.panicked = recover()
+			done <- o
+		}()
+		o.result = fn()
+	}()
+	o := <-done
+	if o.panicked != nil {
+		panic(o.panicked)
+	}
+	return o.result
 }
 
 // backoff is the pause before the n-th attempt: at once after a drop, then 0.5, 1, 2 ... 30 s,

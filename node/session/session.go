@@ -24,12 +24,13 @@ type Session struct {
 
 	ctx    context.Context // of the connection and all writes; a child of the hold's
 	cancel context.CancelCauseFunc
-	events chan any      // from whatsmeow's goroutines to run
-	wake   chan struct{} // capacity 1: a request came
-	turn   chan struct{} // capacity 1: held by the send that is under way
-	quit   chan struct{} // closed when Stop has let the sends finish
-	done   chan struct{}
-	err    error // why it ended; written before done is closed
+	events chan any        // from whatsmeow's goroutines to run
+	wake   chan struct{}   // capacity 1: a request came
+	turn   chan struct{}   // capacity 1: held by the send that is under way
+	quit   chan struct{}   // closed when Stop has let the sends finish
+	over   context.Context // ends when all of it has
+	finish context.CancelFunc
+	err    error // why it ended; written before finish
 
 	client *whatsmeow.Client // owned by run; sends read it under mu
 	paired bool              // owned by run
@@ -50,9 +51,10 @@ type Session struct {
 func (e *Engine) Start(hold *ownership.Hold, account Account) *Session {
 	s := &Session{
 		engine: e, hold: hold, account: account, log: e.log.With("cliente", hold.Cliente()),
-		events: make(chan any, 16), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		events: make(chan any, 16), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
 		now: Snapshot{State: Initializing}, changed: make(chan struct{}), idle: make(chan struct{}),
 	}
+	s.over, s.finish = context.WithCancel(context.Background())
 	s.ctx, s.cancel = context.WithCancelCause(hold.Context())
 	s.link = s.ctx
 	e.metrics.moved("", s.now.State)
@@ -86,7 +88,7 @@ func (s *Session) Stop(cause error) {
 		close(s.quit)
 		timer.Reset(s.engine.cfg.Timing.Stop / 4)
 		select {
-		case <-s.done:
+		case <-s.over.Done():
 		case <-timer.C:
 			s.cancel(cause) // it hangs in a call: connecting, or loading
 		}
@@ -117,12 +119,16 @@ func (s *Session) quitting() bool {
 
 // Done is closed when the session has wholly ended: its socket is closed and none of its
 // writes is under way.
-func (s *Session) Done() <-chan struct{} { return s.done }
+func (s *Session) Done() <-chan struct{} { return s.over.Done() }
+
+// AfterDone calls f, on a goroutine of its own, once Done is closed: nobody waits for it meanwhile,
+// which at thousands of idle sessions is memory.
+func (s *Session) AfterDone(f func()) { context.AfterFunc(s.over, f) }
 
 // Err is why the session ended, once Done is closed.
 func (s *Session) Err() error {
 	select {
-	case <-s.done:
+	case <-s.over.Done():
 		return s.err
 	default:
 		return nil
@@ -156,7 +162,7 @@ func (s *Session) RenewQR(context.Context) error {
 
 // main runs the session and sees to its end, a panic included: it stays with this cliente.
 func (s *Session) main() {
-	defer close(s.done)
+	defer s.finish()
 	for {
 		err, panicked := s.guarded()
 		if !panicked {
