@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"session-manager/bench/cluster"
 	"session-manager/bench/measure"
@@ -123,56 +122,24 @@ func (a *arena) close() error {
 	return errors.Join(errs...)
 }
 
-// ready waits until so many sessions are READY, on all nodes together.
-func (a *arena) ready(ctx context.Context, n int) error {
-	return a.until(ctx, fmt.Sprintf("%d sessions READY", n), func() (bool, string, error) {
-		sum := 0.0
-		for _, c := range a.callers {
-			v, err := c.metric(`session_manager_sessions{state="READY"}`)
-			if err != nil {
-				return false, "", err
-			}
-			sum += v
-		}
-		return int(sum) == n, fmt.Sprint(sum), nil
-	})
-}
-
-// pollEvery is between two looks at the product's metrics, which cost it a millisecond.
-const pollEvery = 20 * time.Millisecond
-
-// until polls until look says so. What it cannot see is an error at the end only.
-func (a *arena) until(ctx context.Context, what string, look func() (done bool, seen string, err error)) error {
-	last := "nothing"
-	for {
-		done, seen, err := look()
-		if done && err == nil {
-			return nil
-		}
-		if last = seen; err != nil {
-			last = err.Error()
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; last seen: %s\n%s", what, context.Cause(ctx), last, a.Tails())
-		case <-time.After(pollEvery):
-		}
+// drain ends the first node in good order.
+func (a *arena) drain(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	code, err := a.node().Terminate(ctx)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("%s ended with exit code %d\n%s", a.node().Name(), code, a.node().Tail())
 	}
+	return err
 }
 
-// quietFor is how long the emulator books nothing before everything under way has arrived.
-const quietFor = 100 * time.Millisecond
-
-// quiet waits until the emulator books nothing more.
-func (a *arena) quiet(ctx context.Context) error {
-	last, since := int64(-1), time.Now()
-	return a.until(ctx, "the emulator to be quiet", func() (bool, string, error) {
-		s, err := a.Emulator.Stats(ctx)
-		if s.LastEvent != last {
-			last, since = s.LastEvent, time.Now()
-		}
-		return time.Since(since) >= quietFor, fmt.Sprintf("event %d", last), err
-	})
+// startAgain starts the first node after drain.
+func (a *arena) startAgain(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	err := a.node().Start(ctx)
+	a.reach()
+	return err
 }
 
 // judge is an error where the referee saw what makes a measurement worthless.

@@ -14,10 +14,8 @@ func (w *writers) hops(ctx context.Context, pairs int, into *report.Scenario) er
 	if err != nil {
 		return err
 	}
-	for _, n := range w.Nodes() {
-		if err := n.Client().WaitMember(ctx, second.Name(), true); err != nil {
-			return err
-		}
+	if err := w.acquainted(ctx); err != nil {
+		return err
 	}
 	w.reach()
 	defer second.Kill()  // what is measured after this is of one node again

@@ -121,14 +121,13 @@ func (i idle) perSession() float64 { return float64(i.resident) / 1024 / float64
 // idleNode starts the node anew, so that its memory is not that of other work, and measures it
 // with so many sessions READY.
 func (a *arena) idleNode(ctx context.Context, n int, watch time.Duration) (out idle, err error) {
-	if _, err := a.node().Terminate(ctx); err != nil {
+	if err := a.drain(ctx); err != nil {
 		return idle{}, err
 	}
 	begun := time.Now()
-	if err := a.node().Start(ctx); err != nil {
+	if err := a.startAgain(ctx); err != nil {
 		return idle{}, err
 	}
-	a.reach()
 	if err := a.ready(ctx, n); err != nil {
 		return idle{}, err
 	}

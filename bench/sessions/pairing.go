@@ -66,6 +66,8 @@ func (s *Start) pairings(ctx context.Context, env measure.Env, store string, ste
 
 // pairCliente pairs as a user does, by the picture of the code.
 func (a *arena) pairCliente(ctx context.Context, c ownership.Cliente) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	number := productNumber(c)
 	if _, err := a.Emulator.AddPhone(ctx, number, "Cliente "+c.String()); err != nil {
 		return err

@@ -162,6 +162,8 @@ const acknowledgedPoll = 50 * time.Millisecond
 // acknowledged waits for so many receipts of devices, and returns the time from the end of the
 // fault after event since, which lets the messages go, to the last of them.
 func (w *writers) acknowledged(ctx context.Context, since int64, want int) (time.Duration, error) {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	var first, last time.Time
 	got := 0
 	for {

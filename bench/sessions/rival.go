@@ -85,6 +85,8 @@ func (r *rival) kill() {
 
 // stop has the process end in its own way: its clients close their sockets.
 func (r *rival) stop(ctx context.Context) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -121,6 +123,8 @@ func (r *rival) report(ctx context.Context) (out floor.Report, err error) {
 }
 
 func (r *rival) order(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	raw, err := json.Marshal(in)
 	if err != nil {
 		return err

@@ -60,12 +60,8 @@ func (s *Soak) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 		return err
 	}
 	defer func() { err = joinClose(err, a) }()
-	for _, n := range a.Nodes() {
-		for _, other := range a.Nodes() {
-			if err := n.Client().WaitMember(ctx, other.Name(), true); err != nil {
-				return err
-			}
-		}
+	if err := a.acquainted(ctx); err != nil {
+		return err
 	}
 	w, err := a.writers(ctx, o.Clientes)
 	if err != nil {

@@ -137,18 +137,17 @@ func (s *Start) restarts(ctx context.Context, env measure.Env, store string, ste
 
 // restart drains the node, starts it again, and appends the time until so many sessions are READY.
 func (a *arena) restart(ctx context.Context, n int, took, cpu, store *[]float64) error {
-	if code, err := a.node().Terminate(ctx); err != nil || code != 0 {
-		return fmt.Errorf("exit code %d, %w", code, err)
+	if err := a.drain(ctx); err != nil {
+		return err
 	}
 	before, err := a.storeCPU()
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	if err := a.node().Start(ctx); err != nil {
+	if err := a.startAgain(ctx); err != nil {
 		return err
 	}
-	a.reach()
 	if err := a.ready(ctx, n); err != nil {
 		return err
 	}
@@ -217,6 +216,8 @@ func (a *arena) lazy(ctx context.Context, c ownership.Cliente, took *[]float64) 
 
 // awaitReady asks, every so often, until a cliente's session is READY.
 func (a *arena) awaitReady(ctx context.Context, c ownership.Cliente, every time.Duration) error {
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	for {
 		state, err := a.caller().state(c)
 		if err != nil || state == "READY" {
