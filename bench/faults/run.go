@@ -93,6 +93,9 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
+// Measure runs one scenario for somebody else's report.
+func Measure(ctx context.Context, name string, o Options) *Result { return one(ctx, name, o) }
+
 // one runs a scenario in a cluster of its own.
 func one(ctx context.Context, name string, o Options) *Result {
 	s := scenarios[name]

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"session-manager/bench/growth"
 	"session-manager/bench/measure"
 	"session-manager/bench/placement"
 	"session-manager/bench/report"
@@ -35,11 +36,15 @@ type measureCommand struct {
 	Soak    sessions.Soak    `embed:"" prefix:"soak-" group:"soak"`
 
 	Placement placement.Placement `embed:"" prefix:"placement-" group:"placement"`
+
+	Failover growth.Failover `embed:"" prefix:"failover-" group:"failover"`
+	Handoff  growth.Handoff  `embed:"" prefix:"handoff-" group:"handoff"`
+	Scale    growth.Scale    `embed:"" prefix:"scale-" group:"scale"`
 }
 
 // scenarios are all, in the order in which they are run.
 func (c *measureCommand) scenarios() []measure.Scenario {
-	return []measure.Scenario{&c.Status, &c.Send, &c.Receive, &c.Start, &c.Idle, &c.Placement, &c.Soak}
+	return []measure.Scenario{&c.Status, &c.Send, &c.Receive, &c.Start, &c.Idle, &c.Failover, &c.Handoff, &c.Scale, &c.Placement, &c.Soak}
 }
 
 // Run measures and writes the report. A bar that was missed is no error.
