@@ -107,6 +107,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := r.Shutdown(shutdown); err != nil {
 		o.Log.Warn("requests were still under way at the end", "err", err)
 	}
+	ports.close() // a Serve that comes after its Shutdown would serve on
 	servers.Wait()
 	p.close()
 	if cause := context.Cause(running); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -16,9 +16,8 @@ import (
 const dialTimeout = time.Second
 
 // newClient is the client of other nodes. It tries everything once: what may be tried again is
-// route.go's to say. With TLS, secured shakes hands as part of the dial, so that whatever goes
-// wrong there goes wrong before a byte of a request is written.
-func newClient(l Limits, secure *tls.Config, all *peers) *fasthttp.Client {
+// route.go's to say.
+func newClient(l Limits, dial fasthttp.DialFunc) *fasthttp.Client {
 	return &fasthttp.Client{
 		NoDefaultUserAgentHeader:  true,
 		MaxConnsPerHost:           4096,
@@ -28,27 +27,96 @@ func newClient(l Limits, secure *tls.Config, all *peers) *fasthttp.Client {
 		ReadBufferSize:            l.Header,
 		DisablePathNormalizing:    true,
 		RetryIfErr:                func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
-		Dial: func(address string) (net.Conn, error) {
-			conn, err := fasthttp.DialTimeout(address, dialTimeout)
-			if err != nil {
-				return nil, err
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-			defer cancel()
-			if conn, err = Secured(ctx, conn, secure); err != nil {
-				return nil, err
-			}
-			return all.keep(conn, address), nil
-		},
+		Dial:                      dial,
 	}
 }
 
+// dialer opens connections to other nodes. With TLS it shakes hands as part of the dial, so that
+// whatever goes wrong there goes wrong before a byte of a request is written.
+func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
+	return func(address string) (net.Conn, error) {
+		conn, err := fasthttp.DialTimeout(address, dialTimeout)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+		defer cancel()
+		if conn, err = Secured(ctx, conn, secure); err != nil {
+			return nil, err
+		}
+		return all.keep(conn, address), nil
+	}
+}
+
+// reserve is for the way of an answer: the other node answers within Answer by itself.
+const reserve = 2 * time.Second
+
 // forward sends the request to a node's peer port, and takes its answer for ours unless that
 // says that nothing was started.
-func (r *Router) forward(ctx *fasthttp.RequestCtx, address string, deadline time.Time) (outcome, error) {
-	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+func (r *Router) forward(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
+	deadline = deadline.Add(reserve)
+	result, err := r.askByStream(ctx, t, address, deadline)
+	if errors.Is(err, errNoStream) {
+		result, err = r.askByHTTP(ctx, address, deadline)
+	}
+	if err == nil {
+		result, err = r.judge(&ctx.Response, address)
+	}
+	if err != nil {
+		ctx.Response.Reset()
+		return result, fmt.Errorf("node at %s: %w", address, err)
+	}
+	return result, nil
+}
+
+var (
+	errNotThere = errors.New("it does not own the cliente, or not yet")
+	errStranger = errors.New("it refuses this node")
+)
+
+// judge says whether a node's answer is the cliente's, or that nothing was started.
+func (r *Router) judge(response *fasthttp.Response, address string) (outcome, error) {
+	switch status := response.StatusCode(); {
+	case status == fasthttp.StatusMisdirectedRequest,
+		status == fasthttp.StatusServiceUnavailable && len(response.Header.Peek(headerNotStarted)) > 0:
+		return notStarted, errNotThere
+	case status == fasthttp.StatusForbidden:
+		r.log.Error("another node refuses this one: do all nodes have the same cluster secret?", "peer", address)
+		return notStarted, errStranger
+	}
+	return answered, nil
+}
+
+// askByStream asks the node by the stream to it. errNoStream: nothing was done, by HTTP it may be.
+func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
+	to, body := r.streams.to(address), ctx.PostBody()
+	if to == nil || len(body) > mostSpare {
+		return notStarted, errNoStream // a large one would keep those behind it waiting
+	}
+	c := r.streams.calls.Get().(*call)
+	defer r.streams.calls.Put(c)
+	err := to.ask(c, asked{t, ctx.Request.Header.Peek(headerKey), body}, deadline)
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoStream), errors.Is(err, errUnsent):
+		return notStarted, err
+	case errors.Is(err, errOverdue):
+		return timedOut, err
+	default:
+		return broken, err
+	}
+	if err := parseAnswer(c.answer, &ctx.Response); err != nil {
+		return broken, err
+	}
+	return answered, nil
+}
+
+// askByHTTP asks the node by a request of its own, and opens a stream for further ones where the
+// node serves them.
+func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline time.Time) (outcome, error) {
+	response := &ctx.Response
+	request := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(request)
-	defer fasthttp.ReleaseResponse(response)
 	ctx.Request.CopyTo(request)
 	for _, h := range []string{fasthttp.HeaderConnection, fasthttp.HeaderAuthorization, headerAPIKey, HeaderPeer, headerOwner, headerEpoch, headerNotStarted} {
 		request.Header.Del(h) // the caller's alone, or ours
@@ -59,30 +127,24 @@ func (r *Router) forward(ctx *fasthttp.RequestCtx, address string, deadline time
 	}
 	request.URI().SetScheme("http")
 	request.URI().SetHost(address)
-	// The other node answers within Answer by itself; the reserve is for its answer's way.
-	err := r.client.DoDeadline(request, response, deadline.Add(2*time.Second))
+	err := r.client.DoDeadline(request, response, deadline)
 	switch {
 	case err == nil:
 	case insecure(err):
 		r.log.Error("no TLS with another node: do all nodes have it, and certificates of one authority?", "peer", address, "err", err)
-		return notStarted, fmt.Errorf("node at %s: %w", address, err)
+		return notStarted, err
 	case unsent(err):
-		return notStarted, fmt.Errorf("node at %s: %w", address, err)
+		return notStarted, err
 	case errors.Is(err, fasthttp.ErrTimeout):
 		return timedOut, err
 	default:
-		return broken, fmt.Errorf("node at %s: %w", address, err)
+		return broken, err
 	}
-	switch status := response.StatusCode(); {
-	case status == fasthttp.StatusMisdirectedRequest,
-		status == fasthttp.StatusServiceUnavailable && len(response.Header.Peek(headerNotStarted)) > 0:
-		return notStarted, fmt.Errorf("node at %s does not own the cliente, or not yet", address)
-	case status == fasthttp.StatusForbidden:
-		r.log.Error("another node refuses this one: do all nodes have the same cluster secret?", "peer", address)
-		return notStarted, fmt.Errorf("node at %s refuses this node", address)
+	if string(response.Header.Peek(headerStreams)) == streamsVersion {
+		r.streams.offered(address)
 	}
+	response.Header.Del(headerStreams)
 	response.Header.Del(fasthttp.HeaderConnection)
-	response.CopyTo(&ctx.Response)
 	return answered, nil
 }
 

@@ -1,13 +1,17 @@
 package router
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"strconv"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 
 	"session-manager/node/ownership"
 	"session-manager/router/api"
@@ -78,16 +82,20 @@ func messageEnd(b []byte) int {
 // statusAnswer is as an owner gives it.
 const statusAnswer = `{"cliente_id":51,"connected":true,"state":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
 
-// constantPeer gives every request the same answer.
-func constantPeer(tb testing.TB) (address string) {
+// constantPeer gives every request the same answer, by streams too where it is to offer them.
+func constantPeer(tb testing.TB, offers bool) (address string) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = l.Close() })
-	answer := []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nX-Session-Owner: n2\r\nX-Session-Epoch: 1.7\r\n\r\n%s",
-		len(statusAnswer), statusAnswer))
+	offer := ""
+	if offers {
+		offer = headerStreams + ": " + streamsVersion + "\r\n"
+	}
+	answer := []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nX-Session-Owner: n2\r\nX-Session-Epoch: 1.7\r\n%s\r\n%s",
+		len(statusAnswer), offer, statusAnswer))
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -98,7 +106,12 @@ func constantPeer(tb testing.TB) (address string) {
 				defer c.Close()
 				w := &wire{Conn: c}
 				for {
-					if _, err := w.answer(); err != nil {
+					request, err := w.answer()
+					if err != nil {
+						return
+					}
+					if bytes.HasPrefix(request, []byte("GET "+streamPath+" ")) {
+						constantStream(c)
 						return
 					}
 					if _, err := c.Write(answer); err != nil {
@@ -111,6 +124,37 @@ func constantPeer(tb testing.TB) (address string) {
 	return l.Addr().String()
 }
 
+// constantStream answers frames.
+func constantStream(c net.Conn) {
+	if _, err := c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")); err != nil {
+		return
+	}
+	var response fasthttp.Response
+	response.Header.SetContentType("application/json; charset=utf-8")
+	response.Header.Set(headerOwner, "n2")
+	response.Header.Set(headerEpoch, "1.7")
+	response.SetBodyString(statusAnswer)
+	answer := appendAnswer(nil, 0, &response)
+	in, out := bufio.NewReader(c), bufio.NewWriter(c)
+	for {
+		number, length, err := readHead(in, 1<<20)
+		if err != nil {
+			return
+		}
+		if _, err := in.Discard(length); err != nil {
+			return
+		}
+		binary.BigEndian.PutUint32(answer[4:], number)
+		_, _ = out.Write(answer) // where it fails, so does Flush
+		if in.Buffered() > 0 {
+			continue
+		}
+		if out.Flush() != nil {
+			return
+		}
+	}
+}
+
 // hotRequests are what is asked for most, as a caller behind a load balancer sends it.
 var hotRequests = map[string][]byte{
 	"status": []byte("GET /status HTTP/1.1\r\nHost: 127.0.0.1:3001\r\nUser-Agent: hub/1.0\r\nAccept: */*\r\nX-Cliente-Id: 51\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n"),
@@ -119,7 +163,17 @@ var hotRequests = map[string][]byte{
 }
 
 // forwarding is a router that forwards what is asked of it.
-func forwarding(tb testing.TB) *running { return start(tb, elsewhere(constantPeer(tb)), nil) }
+func forwarding(tb testing.TB, by string) *running {
+	address := constantPeer(tb, by == "stream")
+	r := start(tb, elsewhere(address), nil)
+	if _, err := dialWire(tb, r.public).ask(hotRequests["status"]); err != nil {
+		tb.Fatal(err)
+	}
+	if by == "stream" {
+		eventually(tb, "a stream stands", func() bool { return r.streams.to(address) != nil })
+	}
+	return r
+}
 
 // owning is a router that serves it.
 func owning(tb testing.TB) *running {
@@ -138,34 +192,43 @@ func TestForwardingAllocatesLittle(t *testing.T) {
 		}
 		return
 	}
-	r := forwarding(t)
-	for name, request := range hotRequests {
-		w := dialWire(t, r.public)
-		n := testing.AllocsPerRun(2000, func() {
-			if answer, err := w.ask(request); err != nil || !bytes.HasSuffix(answer, []byte(statusAnswer)) {
-				t.Fatal(err, string(answer))
+	for _, by := range []string{"stream", "HTTP"} {
+		r := forwarding(t, by)
+		for name, request := range hotRequests {
+			w := dialWire(t, r.public)
+			n := testing.AllocsPerRun(2000, func() {
+				if answer, err := w.ask(request); err != nil || !bytes.HasSuffix(answer, []byte(statusAnswer)) {
+					t.Fatal(err, string(answer))
+				}
+			})
+			if n > 5 {
+				t.Errorf("%s by %s: %v allocations, want 5 at most", name, by, n)
 			}
-		})
-		if n > 5 {
-			t.Errorf("%s: %v allocations, want 5 at most", name, n)
 		}
 	}
 }
 
 func BenchmarkForward(b *testing.B) {
-	for _, name := range []string{"status", "send"} {
-		b.Run(name, func(b *testing.B) { benchmarkHot(b, forwarding(b), hotRequests[name]) })
+	for _, by := range []string{"stream", "HTTP"} {
+		for _, name := range []string{"status", "send"} {
+			b.Run(by+"/"+name, func(b *testing.B) { benchmarkHot(b, forwarding(b, by), hotRequests[name]) })
+		}
 	}
 }
 
 func BenchmarkStatus(b *testing.B) { benchmarkHot(b, owning(b), hotRequests["status"]) }
 
+// benchmarkHot has several callers at once: a stream is the cheaper the more there are.
 func benchmarkHot(b *testing.B, r *running, request []byte) {
-	w := dialWire(b, r.public)
 	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := w.ask(request); err != nil {
-			b.Fatal(err)
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		w := dialWire(b, r.public)
+		for pb.Next() {
+			if _, err := w.ask(request); err != nil {
+				b.Error(err)
+				return
+			}
 		}
-	}
+	})
 }

@@ -129,6 +129,16 @@ func (w *world) move(c ownership.Cliente, at Location) {
 	w.changed = make(chan struct{})
 }
 
+// Running has what is Mine at once.
+func (w *world) Running(c ownership.Cliente) (api.Session, ownership.Token, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.at[c].Mine || w.session == nil || w.localErr != nil {
+		return nil, ownership.Token{}, false
+	}
+	return w.session, ownership.Token{Generation: 1, Revision: 7}, true
+}
+
 func (w *world) Session(context.Context, ownership.Cliente) (api.Session, ownership.Token, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -187,12 +197,14 @@ func startSecure(t testing.TB, w *world, change func(*Config), secure *tls.Confi
 	}
 	run := &running{Router: r, world: w}
 	var serving sync.WaitGroup
+	var listeners []net.Listener
 	for address, serve := range map[*string]func(net.Listener) error{&run.public: r.Serve, &run.trusted: r.ServeTrusted, &run.peer: r.ServePeer} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		*address = l.Addr().String()
+		listeners = append(listeners, l)
 		if secure != nil && address == &run.peer {
 			l = tls.NewListener(l, secure)
 		}
@@ -207,6 +219,9 @@ func startSecure(t testing.TB, w *world, change func(*Config), secure *tls.Confi
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
 			t.Error(err)
+		}
+		for _, l := range listeners { // a Serve that comes after its Shutdown would serve on
+			_ = l.Close()
 		}
 		serving.Wait()
 	})

@@ -94,6 +94,10 @@ func (r *Router) known(ctx *fasthttp.RequestCtx, c ownership.Cliente) bool {
 
 // route gets the request to the cliente's owner, wherever that is and moves to.
 func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
+	if r.serveRunning(ctx, t) {
+		r.metrics.attempts[here][answered].Inc()
+		return
+	}
 	deadline := ctx.Time().Add(r.cfg.Limits.Answer)
 	pause := firstPause
 	waits := false
@@ -175,11 +179,35 @@ func (r *Router) attempt(ctx *fasthttp.RequestCtx, t target, at Location, deadli
 		}
 		return answered, nil
 	case at.Owner != "":
-		return r.forward(ctx, at.Address, deadline)
+		return r.forward(ctx, t, at.Address, deadline)
 	case at.PlacementAddress != "":
-		return r.forward(ctx, at.PlacementAddress, deadline)
+		return r.forward(ctx, t, at.PlacementAddress, deadline)
 	}
 	return notStarted, errors.New("no node of the cluster takes clientes now")
+}
+
+// serveRunning serves what waits for nothing: what only looks at a session, if it runs here.
+func (r *Router) serveRunning(ctx *fasthttp.RequestCtx, t target) bool {
+	if t.route == api.Send || t.route == api.HubQR {
+		return false
+	}
+	s, epoch, ok := r.cfg.Local.Running(t.cliente)
+	if !ok {
+		return false
+	}
+	if err := r.handler.Serve(ctx, r.life, t.route, t.cliente, s); err != nil {
+		ctx.Response.Reset()
+		return false
+	}
+	r.sign(ctx, epoch)
+	return true
+}
+
+// sign says in the answer who gave it.
+func (r *Router) sign(ctx *fasthttp.RequestCtx, epoch ownership.Token) {
+	ctx.Response.Header.Set(headerOwner, r.cfg.Node)
+	var space [40]byte // two numbers and a point
+	ctx.Response.Header.SetBytesV(headerEpoch, epoch.Append(space[:0]))
 }
 
 // serveHere serves the request with this node's own session. An error means that nothing was
@@ -195,9 +223,7 @@ func (r *Router) serveHere(ctx *fasthttp.RequestCtx, t target, deadline time.Tim
 		ctx.Response.Reset()
 		return err
 	}
-	ctx.Response.Header.Set(headerOwner, r.cfg.Node)
-	var space [40]byte // two numbers and a point
-	ctx.Response.Header.SetBytesV(headerEpoch, epoch.Append(space[:0]))
+	r.sign(ctx, epoch)
 	return nil
 }
 
@@ -207,8 +233,12 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "Not a node of this cluster")
 		return
 	}
-	if string(ctx.Path()) == StandingPath {
+	switch string(ctx.Path()) {
+	case StandingPath:
 		r.serveStanding(ctx)
+		return
+	case streamPath:
+		r.serveStream(ctx)
 		return
 	}
 	if r.serveOpen(ctx) {
@@ -218,14 +248,23 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
+	r.serveOwned(ctx, t, ctx.Time())
+	ctx.Response.Header.Set(headerStreams, streamsVersion)
+}
+
+// serveOwned serves another node's request if this node owns the cliente, or is to.
+func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, begun time.Time) {
 	ctx.SetUserValue(kindKey, nodes(t.route))
+	if r.serveRunning(ctx, t) {
+		return
+	}
 	at := r.cfg.Directory.Locate(t.cliente)
 	if !at.Mine && (at.Owner != "" || !at.PlacementMine) {
 		ctx.Response.Header.Set(headerOwner, at.Owner)
 		api.Refuse(ctx, fasthttp.StatusMisdirectedRequest, "NOT_OWNER", "This node does not own the cliente")
 		return
 	}
-	if err := r.serveHere(ctx, t, ctx.Time().Add(r.cfg.Limits.Answer)); err != nil {
+	if err := r.serveHere(ctx, t, begun.Add(r.cfg.Limits.Answer)); err != nil {
 		ctx.Response.Header.Set(headerNotStarted, "1")
 		r.unavailable(ctx, err.Error())
 	}

@@ -56,6 +56,8 @@ type Directory interface {
 
 // Local gives out the sessions of this node.
 type Local interface {
+	// Running is the cliente's session if it runs here, which is to own the cliente.
+	Running(c ownership.Cliente) (s api.Session, epoch ownership.Token, ok bool)
 	// Session is the cliente's session here, started where this node may own it. It waits as
 	// long as ctx lets it. Any error means that nothing was done for the request.
 	Session(ctx context.Context, c ownership.Cliente) (s api.Session, epoch ownership.Token, err error)
@@ -106,6 +108,9 @@ type Router struct {
 	leaving  atomic.Bool
 	standing standing
 	peers    peers
+	streams  *streams  // to other nodes
+	streamed standing  // of other nodes, to this one
+	received sync.Pool // of *received
 
 	life context.Context // ends at Shutdown's deadline: requests still under way give up
 	end  context.CancelFunc
@@ -129,8 +134,11 @@ func New(cfg Config) (*Router, error) {
 		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
-	r.client = newClient(cfg.Limits, cfg.PeerTLS, &r.peers)
+	dial := dialer(cfg.PeerTLS, &r.peers)
+	r.client = newClient(cfg.Limits, dial)
 	r.token = PeerToken(cfg.PeerSecret)
+	r.streams = newStreams(dial, r.token, cfg.Limits.Header+cfg.Limits.Body)
+	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
 	r.public = r.server(r.parting(r.servePublic))
 	r.trusted = r.server(r.parting(r.serveTrusted))
@@ -201,6 +209,9 @@ func (r *Router) Shutdown(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, r.end)
 		defer stop()
 		err = errors.Join(r.public.ShutdownWithContext(ctx), r.trusted.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
+		r.streams.close()
+		r.streamed.close()
+		r.streamed.open.Wait()
 		r.end()
 		r.standing.close()
 		r.client.CloseIdleConnections()
@@ -210,20 +221,21 @@ func (r *Router) Shutdown(ctx context.Context) error {
 
 // guarded keeps a panic within its request.
 func (r *Router) guarded(next fasthttp.RequestHandler) fasthttp.RequestHandler {
-	return func(ctx *fasthttp.RequestCtx) {
-		begun := ctx.Time()
-		defer func() {
-			if p := recover(); p != nil {
-				r.metrics.panics.Inc()
-				r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "stack", string(debug.Stack()))
-				ctx.Response.Reset()
-				api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
-			}
-			what, _ := ctx.UserValue(kindKey).(kind)
-			r.metrics.served(what, ctx.Response.StatusCode(), time.Since(begun))
-		}()
-		next(ctx)
-	}
+	return func(ctx *fasthttp.RequestCtx) { r.guard(ctx, ctx.Time(), next) }
+}
+
+func (r *Router) guard(ctx *fasthttp.RequestCtx, begun time.Time, next fasthttp.RequestHandler) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.metrics.panics.Inc()
+			r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "stack", string(debug.Stack()))
+			ctx.Response.Reset()
+			api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
+		}
+		what, _ := ctx.UserValue(kindKey).(kind)
+		r.metrics.served(what, ctx.Response.StatusCode(), time.Since(begun))
+	}()
+	next(ctx)
 }
 
 // parting closes the connections of callers after Leave.

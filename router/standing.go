@@ -16,8 +16,10 @@ const StandingPath = "/standing"
 // HeaderIncarnation tells whose process answers.
 const HeaderIncarnation = "X-Session-Incarnation"
 
-// standing are the connections that other nodes hold to this one.
+// standing are connections that other nodes hold to this one: to know that it lives, or to ask it.
 type standing struct {
+	open sync.WaitGroup
+
 	mu     sync.Mutex // guards what follows
 	conns  map[net.Conn]bool
 	closed bool
@@ -33,6 +35,7 @@ func (s *standing) add(c net.Conn) bool {
 		s.conns = make(map[net.Conn]bool)
 	}
 	s.conns[c] = true
+	s.open.Add(1)
 	return true
 }
 
@@ -40,6 +43,7 @@ func (s *standing) remove(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+	s.open.Done()
 }
 
 // close ends them all: the last thing that a node does which drains. fasthttp ignores Close of

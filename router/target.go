@@ -108,7 +108,10 @@ func sessionNotFound(ctx *fasthttp.RequestCtx) {
 	api.Refuse(ctx, fasthttp.StatusNotFound, "SESSION_NOT_FOUND", "Session not found")
 }
 
+// maxKey is the longest Idempotency-Key.
+const maxKey = 255
+
 // validKey says whether an Idempotency-Key can be one: 1 to 255 visible ASCII characters.
 func validKey(key []byte) bool {
-	return len(key) <= 255 && bytes.IndexFunc(key, func(r rune) bool { return r < '!' || r > '~' }) < 0
+	return len(key) <= maxKey && bytes.IndexFunc(key, func(r rune) bool { return r < '!' || r > '~' }) < 0
 }

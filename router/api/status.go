@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -72,7 +71,7 @@ func (s statusBody) appendJSON(b []byte) []byte {
 // appendText writes a JSON string. What has to be escaped is left to encoding/json.
 func appendText(b []byte, text string) []byte {
 	for i := range len(text) {
-		if c := text[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			quoted, err := json.Marshal(text)
 			if err != nil {
 				panic(err) // no string fails to marshal
