@@ -15,7 +15,8 @@
 // Invariants:
 //   - a paired account is never given up: it is tried again for as long as it is owned;
 //   - an incoming message is stored before it is acknowledged; what cannot be stored stays
-//     unacknowledged, and WhatsApp delivers it again;
+//     unacknowledged, and WhatsApp delivers it again: a store that is away ends the connection before
+//     whatsmeow says anything (newLink), and no login is tried until it writes again;
 //   - a send is stored with its message ID before its frame leaves; an ID never carries two bodies;
 //   - a send that reached no device of its recipient is an error, whatever whatsmeow returns;
 //   - StreamReplaced means another socket with these credentials (invariant C): where the
