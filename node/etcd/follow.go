@@ -68,11 +68,20 @@ func (v *View) watch(ctx context.Context) error {
 				return err
 			}
 			silence.Reset(v.client.timing.TTL)
-			v.apply(r.Header.Revision, r.Events)
+			v.apply(upTo(r), r.Events)
 		case <-silence.C:
 			return fmt.Errorf("etcd said nothing for %v", v.client.timing.TTL)
 		}
 	}
+}
+
+// upTo is the revision up to which nothing is still to come. A watch that catches up has its changes
+// in portions, each under the header of the store's present revision, which the later ones are below.
+func upTo(r clientv3.WatchResponse) int64 {
+	if n := len(r.Events); n > 0 {
+		return r.Events[n-1].Kv.ModRevision
+	}
+	return r.Header.Revision // of a progress notification
 }
 
 // ask asks etcd every Renew to say how far the watch is, until ctx ends. The answers come as
