@@ -94,7 +94,7 @@ func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string,
 		return notStarted, errNoStream // a large one would keep those behind it waiting
 	}
 	c := r.streams.calls.Get().(*call)
-	defer r.streams.calls.Put(c)
+	defer r.streams.putBack(c)
 	err := to.ask(c, asked{t, ctx.Request.Header.Peek(headerKey), body}, deadline)
 	switch {
 	case err == nil:

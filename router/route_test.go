@@ -162,10 +162,10 @@ func TestRequestsFollowAMove(t *testing.T) {
 	two := owner(t, nil)
 	w := elsewhere("127.0.0.1:1") // nobody listens there any more
 	one := start(t, w, nil)
+	begun := time.Now()
 	time.AfterFunc(150*time.Millisecond, func() {
 		w.move(51, Location{Owner: "n2", Address: two.peer})
 	})
-	begun := time.Now()
 	if got := ask(t, "POST", "http://"+one.public+"/send", body, cliente); got.code != 200 {
 		t.Errorf("%d %s", got.code, got.body)
 	}

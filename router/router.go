@@ -5,6 +5,9 @@
 //	                                                    theirs? forward.go, once, to the owner
 //	                                                    nobody's? placement's node tries
 //
+// Nodes ask one another by streams (stream.go), which carry many requests at once, and by HTTP where
+// there is none.
+//
 // Routes follow ownership, which Directory knows from etcd's watch. What may be tried again is
 // one table, in route.go. The public port authenticates callers (auth.go), the peer port other nodes.
 package router
@@ -211,7 +214,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 		err = errors.Join(r.public.ShutdownWithContext(ctx), r.trusted.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
 		r.streams.close()
 		r.streamed.close()
-		r.streamed.open.Wait()
+		err = errors.Join(err, r.streamed.wait(ctx))
 		r.end()
 		r.standing.close()
 		r.client.CloseIdleConnections()

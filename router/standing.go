@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -54,6 +55,21 @@ func (s *standing) close() {
 	s.closed = true
 	for c := range s.conns {
 		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// wait returns when all of them have ended, or with ctx.
+func (s *standing) wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() { // ends with the last connection
+		defer close(ended)
+		s.open.Wait()
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

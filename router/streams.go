@@ -113,6 +113,14 @@ func (s *streams) carry(address string, to *stream) {
 	delete(s.standing, address)
 }
 
+// putBack keeps a call for another request, but for a large answer.
+func (s *streams) putBack(c *call) {
+	if cap(c.answer) > mostSpare {
+		c.answer = nil
+	}
+	s.calls.Put(c)
+}
+
 // close ends all streams, and returns when they have ended.
 func (s *streams) close() {
 	s.mu.Lock()

@@ -3,6 +3,8 @@ package router
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -32,6 +34,15 @@ func streaming(t *testing.T, to *running, change func(*Config)) *running {
 	}
 	eventually(t, "a stream stands", func() bool { return r.streams.to(to.peer) != nil })
 	return r
+}
+
+// sticky makes sends at an owner wait until release, or the end of the test.
+func sticky(t *testing.T, at *running) (release func()) {
+	stuck := make(chan struct{})
+	at.world.session.(*fakeSession).onSend = func() { <-stuck }
+	release = sync.OnceFunc(func() { close(stuck) })
+	t.Cleanup(release)
+	return release
 }
 
 // By a stream, callers are told what they are told by HTTP, to the byte, and so is the owner.
@@ -77,8 +88,7 @@ func TestStreamIsAsHTTP(t *testing.T) {
 // Many callers at once get their own answers; a slow one keeps nobody waiting.
 func TestCallersOfAStream(t *testing.T) {
 	two := owner(t, nil)
-	slow := make(chan struct{})
-	two.world.session.(*fakeSession).onSend = func() { <-slow }
+	release := sticky(t, two)
 	r := streaming(t, two, nil)
 	var all sync.WaitGroup
 	for range 20 {
@@ -94,7 +104,7 @@ func TestCallersOfAStream(t *testing.T) {
 			t.Errorf("%d %s", got.code, got.body)
 		}
 	}
-	close(slow)
+	release()
 	all.Wait()
 }
 
@@ -116,9 +126,7 @@ func TestStreamToAFormerOwner(t *testing.T) {
 // under the same key.
 func TestStreamToANodeThatIsGone(t *testing.T) {
 	two, three := owner(t, nil), owner(t, func(c *Config) { c.Node = "n3" })
-	stuck := make(chan struct{})
-	defer close(stuck)
-	two.world.session.(*fakeSession).onSend = func() { <-stuck }
+	sticky(t, two)
 	r := streaming(t, two, nil)
 	done := make(chan answer, 1)
 	go func() { done <- ask(t, "POST", "http://"+r.public+"/send", body, cliente) }()
@@ -138,13 +146,12 @@ func TestStreamToANodeThatIsGone(t *testing.T) {
 // What is not answered in time is 504 and never tried again, and its late answer nobody else's.
 func TestStreamTimesOut(t *testing.T) {
 	two := owner(t, nil)
-	slow := make(chan struct{})
-	two.world.session.(*fakeSession).onSend = func() { <-slow }
+	release := sticky(t, two)
 	r := streaming(t, two, func(c *Config) { c.Limits.Answer = 100 * time.Millisecond })
 	if got := ask(t, "POST", "http://"+r.public+"/send", body, cliente); got.code != 504 || !strings.Contains(got.body, "OUTCOME_UNKNOWN") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	close(slow)
+	release()
 	for range 100 {
 		if got := ask(t, "GET", "http://"+r.public+"/status", "", cliente); got.code != 200 || got.body != statusAnswer {
 			t.Fatalf("%d %s", got.code, got.body)
@@ -171,8 +178,7 @@ func TestPanicOnAStream(t *testing.T) {
 // A node that drains answers what it was asked before its end.
 func TestStreamIsServedToTheLast(t *testing.T) {
 	two := owner(t, nil)
-	slow := make(chan struct{})
-	two.world.session.(*fakeSession).onSend = func() { <-slow }
+	release := sticky(t, two)
 	r := streaming(t, two, nil)
 	done := make(chan answer, 1)
 	go func() { done <- ask(t, "POST", "http://"+r.public+"/send", body, cliente) }()
@@ -184,7 +190,7 @@ func TestStreamIsServedToTheLast(t *testing.T) {
 		defer two.streamed.mu.Unlock()
 		return two.streamed.closed
 	})
-	close(slow)
+	release()
 	if got := <-done; got.code != 200 {
 		t.Errorf("%d %s", got.code, got.body)
 	}
@@ -192,6 +198,29 @@ func TestStreamIsServedToTheLast(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "the stream is gone", func() bool { return r.streams.to(two.peer) == nil })
+}
+
+// A request that does not end keeps no node from ending: it is given up in time.
+func TestShutdownDoesNotWaitForEver(t *testing.T) {
+	two := owner(t, nil)
+	sticky(t, two)
+	r := streaming(t, two, nil)
+	done := make(chan answer, 1)
+	go func() {
+		done <- ask(t, "POST", "http://"+r.public+"/send", body, cliente, "Idempotency-Key: mine")
+	}()
+	eventually(t, "the send is at the owner", func() bool { return len(two.world.session.(*fakeSession).messages()) == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := two.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	three := owner(t, func(c *Config) { c.Node = "n3" })
+	r.world.move(51, Location{Owner: "n3", Address: three.peer})
+	r.Forsake(two.peer)
+	if got := <-done; got.code != 200 || got.header.Get("X-Session-Owner") != "n3" {
+		t.Errorf("%d %s", got.code, got.body)
+	}
 }
 
 // Streams are for nodes of this cluster, by TLS where there is any.
