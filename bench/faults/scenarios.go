@@ -22,6 +22,7 @@ var scenarios = map[string]scenario{
 	"crossing":  {about: "nothing happens, and letters cross with answers", defaults: Options{Clientes: 6, Rate: 60}, run: crossing},
 	"rolling":   {about: "each node in turn is stopped by SIGTERM and started again", run: rolling},
 	"join":      {about: "a fourth node joins and takes its share", run: join},
+	"move":      {about: "an operator moves clientes by hand", run: move},
 	"kill":      {about: "the node with most clientes is killed", defaults: Options{Clientes: 900}, run: kill},
 	"pause":     {about: "a node is stopped by SIGSTOP for a random time, again and again", defaults: Options{Clientes: 60, Rounds: 30}, run: pause},
 	"etcd-stop": {about: "etcd is paused for longer than its leases", defaults: Options{Clientes: 60, For: 10 * time.Minute}, run: etcdStopped},

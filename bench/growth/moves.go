@@ -38,7 +38,8 @@ func (f *Failover) Run(ctx context.Context, env measure.Env, into *report.Scenar
 	return run(ctx, env, into, f.Clientes, f.Rate, "kill")
 }
 
-// Handoff measures planned moves: all nodes are restarted by SIGTERM, and a fourth joins.
+// Handoff measures planned moves: all nodes are restarted by SIGTERM, a fourth joins, and an
+// operator moves clientes.
 type Handoff struct {
 	Clientes int `default:"300" help:"Clientes of three nodes."`
 	Rate     int `default:"50" help:"Texts a second meanwhile."`
@@ -49,7 +50,7 @@ func (h *Handoff) Name() string { return "handoff" }
 
 // About says what it measures.
 func (h *Handoff) About() string {
-	return "Nodes are restarted one after the other, and one joins: the gap of each session that moves, and what senders notice."
+	return "Nodes are restarted one after the other, one joins, and an operator moves sessions by hand: the gap of each session that moves, and what senders notice."
 }
 
 // Params are its sizes.
@@ -59,7 +60,7 @@ func (h *Handoff) Params() map[string]string {
 
 // Run measures.
 func (h *Handoff) Run(ctx context.Context, env measure.Env, into *report.Scenario) error {
-	return run(ctx, env, into, h.Clientes, h.Rate, "rolling", "join")
+	return run(ctx, env, into, h.Clientes, h.Rate, "move", "rolling", "join")
 }
 
 const (
@@ -91,7 +92,27 @@ func run(ctx context.Context, env measure.Env, into *report.Scenario, clientes, 
 		}
 		into.Figures = append(into.Figures, figures...)
 	}
+	into.Plots = append(into.Plots, gaps(into, names))
 	return nil
+}
+
+// gaps draws how long sessions were away in each scenario.
+func gaps(s *report.Scenario, names []string) report.Plot {
+	p := report.Plot{File: s.Name + "-gaps.svg", Title: "Without a session, by the emulator's clock", Y: "ms", Bars: true, Labels: names}
+	for _, q := range []string{"median", "p99"} {
+		series := report.Series{Name: q}
+		for _, name := range names {
+			y := 0.0
+			for _, f := range s.Figures {
+				if f.Name == name+": gap "+q || f.Name == name+": login elsewhere "+q {
+					y = f.Median()
+				}
+			}
+			series.Y = append(series.Y, y)
+		}
+		p.Series = append(p.Series, series)
+	}
+	return p
 }
 
 // add adds the value of one round.

@@ -25,6 +25,7 @@ type Scale struct {
 	Connections int           `default:"32" help:"Kept connections, spread over the nodes."`
 	For         time.Duration `default:"3s" help:"How long each size is loaded in a round."`
 	Texts       int           `default:"640" help:"Texts sent through any node, in a round."`
+	Crowds      []int         `default:"100,300,1000,3000,10000" help:"Numbers of clientes of three nodes, one after the other."`
 }
 
 // Name is scale.
@@ -32,13 +33,13 @@ func (s *Scale) Name() string { return "scale" }
 
 // About says what it measures.
 func (s *Scale) About() string {
-	return "CPU of all nodes together per status and per text, asked at any node, in clusters of more and more nodes."
+	return "CPU of all nodes together per status and per text, asked at any node, in clusters of more and more nodes; and what three nodes hold of more and more clientes."
 }
 
 // Params are its sizes.
 func (s *Scale) Params() map[string]string {
 	return map[string]string{"nodes": strings.Trim(fmt.Sprint(s.Nodes), "[]"), "clientes": fmt.Sprint(s.Clientes),
-		"connections": fmt.Sprint(s.Connections), "for": s.For.String(), "texts": fmt.Sprint(s.Texts)}
+		"connections": fmt.Sprint(s.Connections), "for": s.For.String(), "texts": fmt.Sprint(s.Texts), "crowds": strings.Trim(fmt.Sprint(s.Crowds), "[]")}
 }
 
 const (
@@ -52,11 +53,12 @@ func (s *Scale) Run(ctx context.Context, env measure.Env, into *report.Scenario)
 	o := *s
 	if env.Quick {
 		o.Nodes, o.Clientes, o.For, o.Texts = []int{1, 3}, min(o.Clientes, 12), min(o.For, 500*time.Millisecond), min(o.Texts, 60)
+		o.Crowds = []int{50, 150}
 	}
 	status := report.Series{Name: "GET /status"}
 	text := report.Series{Name: "POST /send"}
 	for i, nodes := range o.Nodes {
-		env.Step(i, len(o.Nodes), fmt.Sprintf("%d nodes", nodes))
+		env.Step(i, len(o.Nodes)+len(o.Crowds), fmt.Sprintf("%d nodes", nodes))
 		perStatus, perText, err := o.size(ctx, env, nodes)
 		if err != nil {
 			return fmt.Errorf("%d nodes: %w", nodes, err)
@@ -69,8 +71,8 @@ func (s *Scale) Run(ctx context.Context, env measure.Env, into *report.Scenario)
 	into.Plots = append(into.Plots,
 		report.Plot{File: "scale-status.svg", Title: "CPU of a status, all nodes together", X: "nodes", Y: "µs", LogX: true, Series: []report.Series{status}},
 		report.Plot{File: "scale-send.svg", Title: "CPU of a text, all nodes together", X: "nodes", Y: "µs", LogX: true, Series: []report.Series{text}})
-	into.Notes = append(into.Notes, "With more nodes more requests take a hop: (n-1)/n of them, and a hop is a node's work too. Sessions per node from 100 to 10,000 are in the scenario idle.")
-	return nil
+	into.Notes = append(into.Notes, "With more nodes more requests take a hop: (n-1)/n of them, and a hop is a node's work too.")
+	return o.crowds(ctx, env, into)
 }
 
 // size measures one size of the cluster: µs of CPU, a value a round.

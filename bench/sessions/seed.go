@@ -29,14 +29,19 @@ const (
 	oneTimeKeys = 12
 )
 
-// seedClientes gives the product clientes first to first+n-1, paired, by its store. The nodes find
-// them with their next sweep.
-func (a *arena) seedClientes(ctx context.Context, first ownership.Cliente, n int) error {
-	return seed(ctx, a.Emulator, a.store, n, func(i int) string { return productNumber(first + ownership.Cliente(i)) },
+// Seed gives clientes first to first+n-1 to a cluster, paired, by its store. Its nodes find them
+// with their next sweep.
+func Seed(ctx context.Context, phones *emulator.Control, store string, first ownership.Cliente, n int) error {
+	return seed(ctx, phones, store, n, func(i int) string { return productNumber(first + ownership.Cliente(i)) },
 		func(ctx context.Context, db *dbutil.Database, i int, jid types.JID) error {
 			_, err := db.Exec(ctx, "INSERT INTO clientes (cliente, jid, created_at) VALUES ($1, $2, $3)", int64(first)+int64(i), jid.String(), time.Now().UnixMicro())
 			return err
 		})
+}
+
+// seedClientes gives the product clientes first to first+n-1.
+func (a *arena) seedClientes(ctx context.Context, first ownership.Cliente, n int) error {
+	return Seed(ctx, a.Emulator, a.store, first, n)
 }
 
 // seedRival gives the rival accounts first to first+n-1 in its store.
