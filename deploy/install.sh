@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and measurements need and this machine lacks: on Debian, as root or by sudo.
-#   install.sh gcc postgres docker nginx haproxy node-express
+#   install.sh gcc postgres network docker nginx haproxy node-express
 set -eu
 
 need=""
@@ -8,6 +8,7 @@ for what in "$@"; do
     case $what in
     gcc) command -v gcc >/dev/null || need="$need gcc libc6-dev" ;;
     postgres) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need="$need postgresql" ;;
+    network) { command -v ip && command -v nft && command -v unshare; } >/dev/null || need="$need iproute2 nftables util-linux" ;;
     docker) command -v docker >/dev/null && { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; } ||
         need="$need docker.io docker-compose" ;;
     nginx | haproxy) [ -x "/usr/sbin/$what" ] || command -v "$what" >/dev/null || need="$need $what" ;;
