@@ -33,8 +33,9 @@ func (s *Store) Fence(ctx context.Context, c ownership.Cliente) (Fence, bool, er
 // Raise brings the cliente's fence to token, where it is smaller, and returns the fence of the
 // last owner that may have run (protocol rule 3b). From its return on nothing under a smaller
 // token is committed; whether that owner still runs is Settle's question. Raising to a token
-// that this process has raised to before is no error. ownership.ErrFenced: the fence is not
-// smaller, so the token is stale.
+// that this process has raised to before is no error. It tries until ctx ends where the fence is
+// locked or the database is slow. ownership.ErrFenced: the fence is not smaller, so the token is
+// stale.
 func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
 	for {
 		former, err := s.raise(ctx, c, token)

@@ -62,6 +62,25 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantBack("after the pause")
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	raised := make(chan error, 1)
+	go func() {
+		_, err := s.Raise(ctx, 6, ownership.Token{Generation: 1, Revision: 11})
+		raised <- err
+	}()
+	select {
+	case err := <-raised:
+		t.Fatalf("a raise on a server that hangs: %v", err)
+	case <-time.After(raiseWait + raiseWait/2):
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-raised; err != nil {
+		t.Errorf("a raise on a server that was slow: %v", err)
+	}
 	server.Kill()
 	wantAway("a server that crashed")
 	if err := server.Run(ctx); err != nil {

@@ -83,8 +83,8 @@ type dialect interface {
 	reserve(cfg Config) (*sql.DB, error)
 	// raiseTime is how long a raise takes at most, before whoever holds the fence is ended.
 	raiseTime() time.Duration
-	// unblock ends the connections of a former owner that keep the fence locked, where err
-	// says that something did; false: nothing to be done about err.
+	// unblock ends the connections of a former owner that may keep the fence locked, where a raise
+	// that was not done in time says so; false: trying it again would not help.
 	unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool
 }
 
