@@ -2,12 +2,8 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
-	"go.mau.fi/util/dbutil"
 	"go.mau.fi/whatsmeow/types"
-	"go.mau.fi/whatsmeow/util/keys"
 )
 
 // PutIdentity stores a contact's identity key, unless it is known to be stored already: it
@@ -65,75 +61,4 @@ func (s *fencedStore) ClearBufferedEventPlaintext(ctx context.Context, hash [32]
 func (s *fencedStore) RemovePreKey(ctx context.Context, id uint32) error {
 	_, err := s.put(ctx, "DELETE FROM whatsmeow_pre_keys WHERE jid = $4 AND key_id = $5 AND EXISTS (SELECT 1 FROM f)", s.JID, int64(id))
 	return err
-}
-
-// GetOrGenPreKeys returns count prekeys that were not uploaded yet, and stores those that it
-// has to make in one statement: at the first login they are 812.
-func (s *fencedStore) GetOrGenPreKeys(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
-	s.preKeys.Lock()
-	defer s.preKeys.Unlock()
-	rows, err := s.store.db.Query(ctx, "SELECT key_id, key FROM whatsmeow_pre_keys WHERE jid = $1 AND uploaded = false ORDER BY key_id LIMIT $2", s.JID, count)
-	scan := dbutil.ConvertRowFn[*keys.PreKey](func(row dbutil.Scannable) (*keys.PreKey, error) {
-		var id uint32
-		var private []byte
-		if err := row.Scan(&id, &private); err != nil {
-			return nil, err
-		}
-		if len(private) != 32 {
-			return nil, fmt.Errorf("prekey %d has %d bytes: %w", id, len(private), ErrCorrupt)
-		}
-		return &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey([32]byte(private)), KeyID: id}, nil
-	})
-	list, err := scan.NewRowIter(rows, err).AsList()
-	if err != nil {
-		return nil, s.fail(ctx, err)
-	}
-	made, err := s.makePreKeys(ctx, int(count)-len(list), false)
-	return append(list, made...), err
-}
-
-// GenOnePreKey makes one prekey that counts as uploaded: it goes out in a retry receipt.
-func (s *fencedStore) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
-	s.preKeys.Lock()
-	defer s.preKeys.Unlock()
-	made, err := s.makePreKeys(ctx, 1, true)
-	if err != nil {
-		return nil, err
-	}
-	return made[0], nil
-}
-
-// makePreKeys makes and stores n prekeys in one statement. Holds preKeys.
-func (s *fencedStore) makePreKeys(ctx context.Context, n int, uploaded bool) ([]*keys.PreKey, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	var last uint32
-	err := s.store.db.QueryRow(ctx, "SELECT COALESCE(MAX(key_id), 0) FROM whatsmeow_pre_keys WHERE jid = $1", s.JID).Scan(&last)
-	if err != nil {
-		return nil, s.fail(ctx, err)
-	}
-	d := s.store.dialect
-	made := make([]*keys.PreKey, n)
-	var values strings.Builder
-	args := []any{s.JID, uploaded}
-	for i := range made {
-		key := keys.NewPreKey(last + uint32(i) + 1)
-		made[i] = key
-		if i > 0 {
-			values.WriteString(", ")
-		}
-		at := len(args) + 4
-		fmt.Fprintf(&values, "(%s, %s)", d.bigint(at), d.blob(at+1))
-		args = append(args, int64(key.KeyID), key.Priv[:])
-	}
-	stored, err := s.exec(ctx, "INSERT INTO whatsmeow_pre_keys (jid, key_id, key, uploaded) SELECT "+d.text(4)+
-		", column1, column2, "+d.boolean(5)+" FROM f, (VALUES "+values.String()+") AS v", args...)
-	if err != nil {
-		return nil, err
-	}
-	if stored != int64(n) {
-		return nil, s.fenced()
-	}
-	return made, nil
 }
