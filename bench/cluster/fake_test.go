@@ -26,7 +26,7 @@ func fakeDir(t *testing.T, real ...string) string {
 	}
 	links := map[string]string{fakeProgram: self}
 	for _, name := range real {
-		links[name] = filepath.Join(built.dir(t), name)
+		links[name] = filepath.Join(built.Dir(t), name)
 	}
 	for name, target := range links {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {

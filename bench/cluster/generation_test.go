@@ -77,7 +77,7 @@ func (w *world) barred(cause string) {
 		w.send(w.Client(), c, "while etcd is not to be trusted")
 		w.took(c, w.write(c, "while etcd is not to be trusted"), 5*time.Second)
 	}
-	out, err := exec.CommandContext(within(t, 30*time.Second), filepath.Join(built.dir(t), "session-manager"),
+	out, err := exec.CommandContext(within(t, 30*time.Second), filepath.Join(built.Dir(t), "session-manager"),
 		"new-generation", "--store", w.Store.URL(), "--yes").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "generation 2") {
 		t.Fatalf("new-generation: %v\n%s", err, out)

@@ -1,17 +1,17 @@
 package cluster_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
+	"session-manager/bench/testbin"
 )
 
+var built testbin.Programs
+
 // TestMain runs the tests, or, called by another name, plays a node or one who starts a
-// cluster: see fake_test.go and orphan_test.go. What was built for the tests is removed at the
-// end.
+// cluster: see fake_test.go and orphan_test.go.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case fakeProgram:
@@ -19,11 +19,5 @@ func TestMain(m *testing.M) {
 	case fakeParent:
 		os.Exit(parent(os.Args[1], os.Args[2]))
 	}
-	code := m.Run()
-	built.remove()
-	if err := goleak.Find(); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	built.Main(m)
 }

@@ -81,7 +81,7 @@ func (w *world) shownOnce(texts []string) {
 func (w *world) operate(args ...string) string {
 	w.t.Helper()
 	args = append(args, "--url", w.Nodes()[0].URL())
-	out, err := exec.CommandContext(within(w.t, 60*time.Second), filepath.Join(built.dir(w.t), "session-manager"), args...).CombinedOutput()
+	out, err := exec.CommandContext(within(w.t, 60*time.Second), filepath.Join(built.Dir(w.t), "session-manager"), args...).CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("session-manager %q: %v\n%s", args, err, out)
 	}

@@ -28,7 +28,7 @@ type world struct {
 // logs are shown where the test has failed.
 func begin(t *testing.T, clientes int, o cluster.Options) *world {
 	t.Helper()
-	o.BinDir, o.Dir, o.Emulator, o.FewPrekeys = built.dir(t), t.TempDir(), true, true
+	o.BinDir, o.Dir, o.Emulator, o.FewPrekeys = built.Dir(t), t.TempDir(), true, true
 	c, err := cluster.Start(within(t, 60*time.Second), o)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package rivals
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,27 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/alecthomas/kong"
-	"go.uber.org/goleak"
 )
-
-// TestMain runs the tests, or plays the bench program, which those of fasthttp are commands of.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "rival" {
-		var command Command
-		parser, err := kong.New(&command)
-		if err == nil {
-			var parsed *kong.Context
-			if parsed, err = parser.Parse(os.Args[2:]); err == nil {
-				err = parsed.Run()
-			}
-		}
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m)
-}
 
 func self(t *testing.T) string {
 	t.Helper()

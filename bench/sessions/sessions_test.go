@@ -17,7 +17,7 @@ func small(t *testing.T, s measure.Scenario) *report.Scenario {
 	into := &report.Scenario{Name: s.Name(), About: s.About(), Params: s.Params()}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	err := s.Run(ctx, measure.Env{BinDir: built.dir(t), Dir: t.TempDir(), Rounds: 2, Quick: true, Seed: 1, Log: slog.New(slog.DiscardHandler),
+	err := s.Run(ctx, measure.Env{BinDir: programs(t), Dir: t.TempDir(), Rounds: 2, Quick: true, Seed: 1, Log: slog.New(slog.DiscardHandler),
 		Step: func(done, total int, what string) { t.Logf("%d of %d: %s", done, total, what) }}, into)
 	for _, f := range into.Figures {
 		t.Logf("%s: %.3g %s %v", f.Name, f.Median(), f.Unit, f.Values)

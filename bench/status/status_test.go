@@ -5,53 +5,26 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-	"go.uber.org/goleak"
-
 	"session-manager/bench/measure"
 	"session-manager/bench/report"
-	"session-manager/bench/rivals"
-
-	// For the cache of go test alone: it does not see what the programs are built of.
-	_ "session-manager/node"
+	"session-manager/bench/rivals/rivalstest"
+	"session-manager/bench/testbin"
 )
 
-// TestMain runs the tests, or plays the bench program, which some rivals are commands of.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "rival" {
-		var command rivals.Command
-		parser, err := kong.New(&command)
-		if err == nil {
-			var parsed *kong.Context
-			if parsed, err = parser.Parse(os.Args[2:]); err == nil {
-				err = parsed.Run()
-			}
-		}
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { rivalstest.Main(m) }
 
 // programs are the real ones, and bench, which this is.
 func programs(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	for name, source := range map[string]string{
-		"session-manager": "session-manager/cmd/session-manager", "whatsapp-emulator": "session-manager/cmd/whatsapp-emulator", "etcd": "go.etcd.io/etcd/server/v3",
-	} {
-		cmd := exec.Command("go", "build", "-ldflags", "-w", "-o", filepath.Join(bin, name), source)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
+	if err := testbin.Build(bin); err != nil {
+		t.Fatal(err)
 	}
 	self, err := os.Executable()
 	if err == nil {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"session-manager/bench/testbin"
 )
 
 // A local cluster needs its programs beside this one, and a node at least.
@@ -37,15 +39,8 @@ func TestClusterRefuses(t *testing.T) {
 // gone after SIGINT.
 func TestCluster(t *testing.T) {
 	dir := t.TempDir()
-	for name, source := range map[string]string{
-		"session-manager": "session-manager/cmd/session-manager", "bench": "session-manager/cmd/bench",
-		"whatsapp-emulator": "session-manager/cmd/whatsapp-emulator", "etcd": "go.etcd.io/etcd/server/v3",
-	} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
+	if err := testbin.Build(dir, "bench"); err != nil {
+		t.Fatal(err)
 	}
 	// Beyond its patience the program is killed, and takes its cluster with it.
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
