@@ -62,17 +62,7 @@ func TestEtcdOutageCostsNoSession(t *testing.T) {
 					t.Errorf("cliente %s went from %s to %s", c, owners[c], now)
 				}
 			}
-			inbox, err := w.Emulator.Inbox(within(t, 5*time.Second), ana)
-			w.must(err)
-			shown := make(map[string]int)
-			for _, m := range inbox {
-				shown[m.Text]++
-			}
-			for _, text := range sent {
-				if shown[text] != 1 {
-					t.Errorf("%q is shown %d times", text, shown[text])
-				}
-			}
+			w.shownOnce(sent)
 			t.Logf("%d sends while etcd was away and after", len(sent))
 			w.clean(0)
 
