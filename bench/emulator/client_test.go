@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skip2/go-qrcode"
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types/events"
 	_ "modernc.org/sqlite"
+	"rsc.io/qr"
 )
 
 // patience is how long a test waits for what must come; -race on a busy machine is slow.
@@ -157,11 +157,12 @@ func (c *client) forget() {
 // picture draws a code as the product does.
 func picture(t *testing.T, code string) string {
 	t.Helper()
-	png, err := qrcode.Encode(code, qrcode.Medium, 320)
+	drawn, err := qr.Encode(code, qr.M)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)
+	drawn.Scale = 4
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(drawn.PNG())
 }
 
 // pair links a client to a phone by the picture of its code and waits until it is connected.

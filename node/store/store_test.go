@@ -240,8 +240,13 @@ func TestPrekeysAreNumberedOn(t *testing.T) {
 			t.Fatalf("%d keys, %v", len(list), err)
 		}
 		again, err := device.PreKeys.GetOrGenPreKeys(ctx, 812)
-		if err != nil || len(again) != 812 || *again[5].Priv != *list[5].Priv {
+		if err != nil || len(again) != 812 {
 			t.Fatalf("%d keys again, %v", len(again), err)
+		}
+		for i := range list {
+			if again[i].KeyID != list[i].KeyID || *again[i].Priv != *list[i].Priv || *again[i].Pub != *list[i].Pub {
+				t.Fatalf("key %d changed where it was stored", list[i].KeyID)
+			}
 		}
 		if err := device.PreKeys.MarkPreKeysAsUploaded(ctx, 812); err != nil {
 			t.Fatal(err)

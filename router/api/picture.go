@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"sync"
 
-	qrcode "github.com/skip2/go-qrcode"
+	"rsc.io/qr"
 )
 
 // pictures draws QR codes, and keeps those that are polled for. The zero value is ready.
@@ -13,8 +13,12 @@ type pictures struct {
 	drawn map[string]string
 }
 
-// pictureSize is the side of a picture in pixels: enough for a camera at arm's length.
-const pictureSize = 320
+const (
+	// pictureSize is the least side of a picture in pixels: enough for a camera at arm's length.
+	pictureSize = 320
+	// quiet is the width of a picture's margins, in modules (ISO/IEC 18004, section 5.3.8).
+	quiet = 4
+)
 
 // maxPictures bounds the cache; past it the cache begins anew. A code lives for a minute at most.
 const maxPictures = 1024
@@ -27,11 +31,12 @@ func (p *pictures) URL(code string) (string, error) {
 	if ok {
 		return url, nil
 	}
-	png, err := qrcode.Encode(code, qrcode.Medium, pictureSize)
+	picture, err := qr.Encode(code, qr.M)
 	if err != nil {
 		return "", err
 	}
-	url = "data:image/png;base64," + base64.StdEncoding.EncodeToString(png)
+	picture.Scale = (pictureSize-1)/(picture.Size+2*quiet) + 1
+	url = "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture.PNG())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.drawn == nil || len(p.drawn) >= maxPictures {
