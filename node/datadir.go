@@ -49,6 +49,9 @@ func openDataDir(path string) (*dataDir, error) {
 
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
+// Past are the incarnations that ran on this directory last, and have ended.
+func (d *dataDir) Past() []string { return d.past }
+
 // WasMine says whether a process of that incarnation ran on this directory, and has ended.
 func (d *dataDir) WasMine(incarnation string) bool { return slices.Contains(d.past, incarnation) }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"session-manager/node/ownership"
@@ -10,7 +11,7 @@ import (
 
 // fenceStore is the store's fences.
 type fenceStore interface {
-	Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) (former store.Fence, err error)
+	Raise(ctx context.Context, c ownership.Cliente, t ownership.Token, ended []string) (former store.Fence, settled bool, err error)
 	Settle(ctx context.Context, c ownership.Cliente, t ownership.Token, certain bool, fresh time.Duration) (bool, error)
 	HasStopped(ctx context.Context, c ownership.Cliente) (bool, error)
 	Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error
@@ -29,22 +30,22 @@ type successions struct {
 	fenceStore
 	accused func(ctx context.Context, incarnation string) (bool, error)
 	witness interface {
-		SawEnd(incarnation string) bool
+		Ended() []string
 		Changed() <-chan struct{}
 	}
-	wasMine func(incarnation string) bool // a past life of this node, which has ended
+	mine    func() []string // past lives of this node, which have ended
 	process ownership.Process
 	timing  ownership.Timing
 }
 
 func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
-	former, err := s.fenceStore.Raise(ctx, c, t)
-	if err != nil {
+	former, settled, err := s.fenceStore.Raise(ctx, c, t, s.ended())
+	if err != nil || settled {
 		return err
 	}
 	raised := time.Now()
 	notBefore := raised // an accused former owner may run until then
-	if !s.ended(former.Process) && s.wasAccused(ctx, former.Process) {
+	if s.wasAccused(ctx, former.Process) {
 		notBefore = raised.Add(s.timing.AccusedHoldBack())
 	}
 	timer := time.NewTimer(0)
@@ -53,7 +54,7 @@ func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership
 	for {
 		changed := s.witness.Changed()
 		early := time.Now().Before(notBefore)
-		certain := s.ended(former.Process) || !early && time.Since(raised) >= s.timing.HoldBack
+		certain := slices.Contains(s.ended(), former.Process.Incarnation) || !early && time.Since(raised) >= s.timing.HoldBack
 		if !certain && early {
 			// The store does not know of an accusation, only of an end.
 			certain, err = s.HasStopped(ctx, c)
@@ -78,9 +79,9 @@ func (s successions) Raise(ctx context.Context, c ownership.Cliente, t ownership
 	}
 }
 
-// ended says whether a process certainly runs no session of another life.
-func (s successions) ended(p ownership.Process) bool {
-	return p == (ownership.Process{}) || p == s.process || s.wasMine(p.Incarnation) || s.witness.SawEnd(p.Incarnation)
+// ended are the incarnations that certainly run no session of another life, "" that of nobody.
+func (s successions) ended() []string {
+	return slices.Concat([]string{"", s.process.Incarnation}, s.mine(), s.witness.Ended())
 }
 
 // wasAccused says whether a lease did not run out but was ended. Where etcd does not answer,

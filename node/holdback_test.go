@@ -19,7 +19,12 @@ type fakeWitness struct {
 	changed *signal
 }
 
-func (f *fakeWitness) SawEnd(string) bool       { return f.ended.Load() }
+func (f *fakeWitness) Ended() []string {
+	if f.ended.Load() {
+		return []string{"of-n1"}
+	}
+	return nil
+}
 func (f *fakeWitness) Changed() <-chan struct{} { return f.changed.Wait() }
 
 // succession is n2 about to take cliente 5 over from n1, whose session may still run.
@@ -48,9 +53,9 @@ func newSuccession(t *testing.T, accused bool) *succession {
 	s.successions = successions{
 		fenceStore: open("n2"), witness: s.witness, timing: timing, process: ownership.Process{Node: "n2", Incarnation: "of-n2"},
 		accused: func(context.Context, string) (bool, error) { return accused, nil },
-		wasMine: func(string) bool { return false },
+		mine:    func() []string { return nil },
 	}
-	if _, err := s.n1.Raise(context.Background(), 5, s.former); err != nil {
+	if _, _, err := s.n1.Raise(context.Background(), 5, s.former, nil); err != nil {
 		t.Fatal(err)
 	}
 	if ok, err := s.n1.Settle(context.Background(), 5, s.former, true, 0); !ok || err != nil {
@@ -151,7 +156,7 @@ func TestHoldBackEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(50*time.Millisecond, func() { // a third one takes over meanwhile
-		_, _ = s.n1.Raise(context.Background(), 5, ownership.Token{Generation: 1, Revision: 30})
+		_, _, _ = s.n1.Raise(context.Background(), 5, ownership.Token{Generation: 1, Revision: 30}, nil)
 	})
 	if err := s.Raise(context.Background(), 5, ownership.Token{Generation: 1, Revision: 20}); !errors.Is(err, ownership.ErrFenced) {
 		t.Errorf("got %v", err)

@@ -100,10 +100,10 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	p.witness = &witness{
 		node: o.Name, token: router.PeerToken(o.Secret), tls: o.peerClient(), timing: o.Timing, records: p.view,
-		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(), seen: make(map[string]bool),
+		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(),
 	}
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
-		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.WasMine, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
+		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.Past, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	m.watch(p.registry, p.keeper)
 	p.placement = newPlacement(p.gossip, p.view, p.view, p.forsake, p.changed)
 	p.leaser = &leaser{

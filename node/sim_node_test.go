@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,9 +66,13 @@ type simNode struct {
 }
 
 func (n *simNode) SawEnd(incarnation string) bool {
+	return slices.Contains(n.Ended(), incarnation)
+}
+
+func (n *simNode) Ended() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.ended[incarnation]
+	return slices.Collect(maps.Keys(n.ended))
 }
 
 func (n *simNode) Changed() <-chan struct{} { return n.ends.Wait() }
@@ -124,7 +130,7 @@ func (n *simNode) boot(life int) {
 		accused = func(context.Context, string) (bool, error) { return false, nil }
 	}
 	n.keeper = newKeeper(ctx, timing, n.process, 0, client,
-		successions{fenceStore: db, accused: accused, witness: n, wasMine: wasMine, process: n.process, timing: timing}, n, changed, m, log)
+		successions{fenceStore: db, accused: accused, witness: n, mine: n.Ended, process: n.process, timing: timing}, n, changed, m, log)
 	n.leaser = &leaser{
 		timing: timing, etcd: client, store: db, keeper: n.keeper, wasMine: wasMine, members: view.Members,
 		settle: func(ctx context.Context) (ownership.Identity, error) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,8 +56,8 @@ func (d simDB) call(ctx context.Context, do func() error) error {
 
 func upTo(t, limit ownership.Token) bool { return !limit.Less(t) }
 
-func (d simDB) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token) (former store.Fence, err error) {
-	return former, d.call(ctx, func() error {
+func (d simDB) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token, ended []string) (former store.Fence, settled bool, err error) {
+	err = d.call(ctx, func() error {
 		f := d.fences[c]
 		if f == nil {
 			f = &simFence{settled: true}
@@ -67,13 +68,16 @@ func (d simDB) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token
 		}
 		switch {
 		case f.Token == t && f.Process == d.n.process:
+			settled = f.settled
 			return nil
 		case !f.Token.Less(t):
 			return ownership.ErrFenced
 		}
-		f.former, f.Fence, f.settled = former, store.Fence{Token: t, Process: d.n.process}, false
+		settled = slices.Contains(ended, former.Process.Incarnation)
+		f.former, f.Fence, f.settled = former, store.Fence{Token: t, Process: d.n.process}, settled
 		return nil
 	})
+	return former, settled, err
 }
 
 func (d simDB) Settle(ctx context.Context, c ownership.Cliente, t ownership.Token, certain bool, fresh time.Duration) (ok bool, err error) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -36,8 +37,8 @@ type witness struct {
 
 	changed *signal
 
-	mu    sync.Mutex      // guards seen
-	seen  map[string]bool // incarnations that were seen to end
+	mu    sync.Mutex // guards seen
+	seen  []string   // incarnations that were seen to end: the last maxEnds
 	watch sync.WaitGroup
 }
 
@@ -75,14 +76,22 @@ func (w *witness) Run(ctx context.Context) {
 	}
 }
 
-// Changed is closed when another end has been seen. Take it before SawEnd.
+// maxEnds are more than the ends that still matter: each cliente of an ended process has soon another owner.
+const maxEnds = 64
+
+// Changed is closed when another end has been seen. Take it before Ended.
 func (w *witness) Changed() <-chan struct{} { return w.changed.Wait() }
 
 // SawEnd says whether this node has seen that process end.
 func (w *witness) SawEnd(incarnation string) bool {
+	return slices.Contains(w.Ended(), incarnation)
+}
+
+// Ended are the incarnations that this node has seen end.
+func (w *witness) Ended() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.seen[incarnation]
+	return slices.Clone(w.seen)
 }
 
 // follow holds a standing connection to one process until ctx ends, or the process has been
@@ -161,7 +170,8 @@ func (w *witness) stand(ctx context.Context, m etcd.Member) (net.Conn, error) {
 // testify remembers the end, and tells etcd.
 func (w *witness) testify(ctx context.Context, m etcd.Member) {
 	w.mu.Lock()
-	w.seen[m.Incarnation] = true
+	w.seen = append(w.seen, m.Incarnation)
+	w.seen = w.seen[max(0, len(w.seen)-maxEnds):]
 	w.mu.Unlock()
 	w.changed.Raise()
 	w.log.Warn("a node's process has ended: its connection was reset and its port refuses", "node", m.Name, "address", m.Address)

@@ -121,7 +121,7 @@ func watchingBy(t *testing.T, address string, secure *tls.Config) (*witness, cha
 	timing := ownership.DefaultTiming()
 	timing.Redial, timing.Renew = 20*time.Millisecond, 50*time.Millisecond
 	w := &witness{
-		node: "n1", tls: secure, timing: timing, changed: newSignal(), seen: make(map[string]bool), log: slog.New(slog.DiscardHandler),
+		node: "n1", tls: secure, timing: timing, changed: newSignal(), log: slog.New(slog.DiscardHandler),
 		records: &fakeRecords{changed: newSignal(), members: []etcd.Member{
 			{Name: "n1", Incarnation: "me", Address: "127.0.0.1:1"}, {Name: "n2", Incarnation: "i2", Address: address, Lease: 7}}},
 		accuse: func(_ context.Context, m etcd.Member, _ string) error { accused <- m; return nil },

@@ -32,74 +32,88 @@ func (s *Store) Fence(ctx context.Context, c ownership.Cliente) (Fence, bool, er
 
 // Raise brings the cliente's fence to token, where it is smaller, and returns the fence of the
 // last owner that may have run (protocol rule 3b). From its return on nothing under a smaller
-// token is committed; whether that owner still runs is Settle's question. Raising to a token
-// that this process has raised to before is no error. It tries until ctx ends where the fence is
-// locked or the database is slow. ownership.ErrFenced: the fence is not smaller, so the token is
-// stale.
-func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+// token is committed; whether that owner still runs is Settle's question, unless its incarnation
+// is among ended, which run nothing any more ("": there was none): then it is settled. Raising to
+// a token that this process has raised to before is no error. It tries until ctx ends where the
+// fence is locked or the database is slow. ownership.ErrFenced: the fence is not smaller, so the
+// token is stale.
+func (s *Store) Raise(ctx context.Context, c ownership.Cliente, token ownership.Token, ended []string) (former Fence, settled bool, err error) {
 	for {
-		former, err := s.raise(ctx, c, token)
-		if err == nil || errors.Is(err, ownership.ErrFenced) {
-			return former, err
+		var r *raised
+		err := s.dialect.raising(ctx, s, func(ctx context.Context, q rower) (err error) {
+			r, err = s.raise(ctx, q, c, token, ended)
+			return err
+		})
+		if err == nil {
+			return r.former, r.settled, nil
+		}
+		if errors.Is(err, ownership.ErrFenced) {
+			return Fence{}, false, err
 		}
 		standing, _, readErr := s.Fence(ctx, c)
 		if readErr != nil || !s.dialect.unblock(ctx, s, standing.Process, err) {
-			return Fence{}, s.wrap(err)
+			return Fence{}, false, s.wrap(err)
 		}
 	}
+}
+
+// raised is what a raise found.
+type raised struct {
+	former  Fence
+	settled bool
+}
+
+// rower is a connection to the database, or a transaction.
+type rower interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // raise is one statement. Where the last owner was settled it is the former one, else the one before
 // it is: that may run yet.
-func (s *Store) raise(ctx context.Context, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
-	conn, err := s.db.RawDB.Conn(ctx) // what follows is timed: not the wait for a connection
-	if err != nil {
-		return Fence{}, err
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithTimeout(ctx, s.dialect.raiseTime())
-	defer cancel()
+func (s *Store) raise(ctx context.Context, q rower, c ownership.Cliente, token ownership.Token, ended []string) (*raised, error) {
 	now := micros(time.Now())
-	with, args := "", []any{int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation}
+	with, args := "", []any{int64(c), token.Generation, token.Revision, s.process.Node, s.process.Incarnation, s.dialect.list(ended)}
 	if s.dialect.compound() {
-		with = "WITH c AS (INSERT INTO clientes (cliente, created_at) VALUES ($1, $6) ON CONFLICT (cliente) DO NOTHING) "
+		with = "WITH c AS (INSERT INTO clientes (cliente, created_at) VALUES ($1, $7) ON CONFLICT (cliente) DO NOTHING) "
 		args = append(args, now)
-	} else if _, err := conn.ExecContext(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING", int64(c), now); err != nil {
-		return Fence{}, err
+	} else if _, err := s.db.Exec(ctx, "INSERT INTO clientes (cliente, created_at) VALUES ($1, $2) ON CONFLICT (cliente) DO NOTHING", int64(c), now); err != nil {
+		return nil, err
 	}
-	err = conn.QueryRowContext(ctx, with+`INSERT INTO fences (cliente, generation, revision, node, incarnation, settled) VALUES ($1, $2, $3, $4, $5, false)
+	former := func(column string) string {
+		return "CASE WHEN fences.settled THEN fences." + column + " ELSE fences.former_" + column + " END"
+	}
+	var r raised
+	err := q.QueryRowContext(ctx, with+`INSERT INTO fences (cliente, generation, revision, node, incarnation, settled)
+		VALUES ($1, $2, $3, $4, $5, '' IN `+s.dialect.elements(6)+`)
 		ON CONFLICT (cliente) DO UPDATE SET generation = excluded.generation, revision = excluded.revision,
-			node = excluded.node, incarnation = excluded.incarnation, settled = false,
-			former_generation = CASE WHEN fences.settled THEN fences.generation ELSE fences.former_generation END,
-			former_revision = CASE WHEN fences.settled THEN fences.revision ELSE fences.former_revision END,
-			former_node = CASE WHEN fences.settled THEN fences.node ELSE fences.former_node END,
-			former_incarnation = CASE WHEN fences.settled THEN fences.incarnation ELSE fences.former_incarnation END
+			node = excluded.node, incarnation = excluded.incarnation,
+			settled = `+former("incarnation")+` IN `+s.dialect.elements(6)+`,
+			former_generation = `+former("generation")+`, former_revision = `+former("revision")+`,
+			former_node = `+former("node")+`, former_incarnation = `+former("incarnation")+`
 		WHERE fences.generation < excluded.generation OR fences.generation = excluded.generation AND fences.revision < excluded.revision
-		RETURNING former_generation, former_revision, former_node, former_incarnation`, args...).
-		Scan(&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)
+		RETURNING former_generation, former_revision, former_node, former_incarnation, settled`, args...).
+		Scan(&r.former.Token.Generation, &r.former.Token.Revision, &r.former.Process.Node, &r.former.Process.Incarnation, &r.settled)
 	if errors.Is(err, sql.ErrNoRows) {
-		return s.raisedBefore(ctx, conn, c, token)
+		return s.raisedBefore(ctx, q, c, token)
 	}
-	return former, err
+	return &r, err
 }
 
 // raisedBefore is what raise returned when this process raised the fence to token.
-func (s *Store) raisedBefore(ctx context.Context, conn *sql.Conn, c ownership.Cliente, token ownership.Token) (former Fence, err error) {
+func (s *Store) raisedBefore(ctx context.Context, q rower, c ownership.Cliente, token ownership.Token) (*raised, error) {
 	var standing Fence
-	var settled bool
-	err = conn.QueryRowContext(ctx, `SELECT generation, revision, node, incarnation, settled, former_generation, former_revision, former_node, former_incarnation
+	var r raised
+	err := q.QueryRowContext(ctx, `SELECT generation, revision, node, incarnation, settled, former_generation, former_revision, former_node, former_incarnation
 		FROM fences WHERE cliente = $1`, int64(c)).
-		Scan(&standing.Token.Generation, &standing.Token.Revision, &standing.Process.Node, &standing.Process.Incarnation, &settled,
-			&former.Token.Generation, &former.Token.Revision, &former.Process.Node, &former.Process.Incarnation)
-	switch {
-	case err != nil:
-		return Fence{}, err
-	case standing != Fence{token, s.process}:
-		return Fence{}, fmt.Errorf("cliente %s: token %s against %s: %w", c, token, standing.Token, ownership.ErrFenced)
-	case settled:
-		return standing, nil
+		Scan(&standing.Token.Generation, &standing.Token.Revision, &standing.Process.Node, &standing.Process.Incarnation, &r.settled,
+			&r.former.Token.Generation, &r.former.Token.Revision, &r.former.Process.Node, &r.former.Process.Incarnation)
+	if err != nil {
+		return nil, err
 	}
-	return former, nil
+	if standing != (Fence{token, s.process}) {
+		return nil, fmt.Errorf("cliente %s: token %s against %s: %w", c, token, standing.Token, ownership.ErrFenced)
+	}
+	return &r, nil
 }
 
 // guard lets writes of one ownership through, and no others.

@@ -182,7 +182,7 @@ func TestAStaleOwnerWritesNothing(t *testing.T) {
 		old, successor := open(t, url, "n1"), open(t, url, "n2")
 		a, device, _ := paired(t, old, 5, 10, "5491100000001")
 		seed(t, a, device)
-		if _, err := successor.Raise(deadline(t), 5, ownership.Token{Generation: 1, Revision: 20}); err != nil {
+		if _, _, err := successor.Raise(deadline(t), 5, ownership.Token{Generation: 1, Revision: 20}, nil); err != nil {
 			t.Fatal(err)
 		}
 		before := dump(t, successor)

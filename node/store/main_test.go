@@ -62,7 +62,7 @@ func deadline(t *testing.T) context.Context {
 func own(t *testing.T, s *Store, c ownership.Cliente, revision int64) (*Account, *ownership.Hold) {
 	t.Helper()
 	token := ownership.Token{Generation: 1, Revision: revision}
-	if _, err := s.Raise(deadline(t), c, token); err != nil {
+	if _, _, err := s.Raise(deadline(t), c, token, nil); err != nil {
 		t.Fatal(err)
 	}
 	lease := ownership.NewLease(1, time.Now(), time.Hour, time.Second)

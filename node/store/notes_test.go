@@ -24,7 +24,7 @@ func taken(t *testing.T, url string, ride bool) (n1, n2 *Store, hold *ownership.
 			t.Fatal(err)
 		}
 	}
-	former, err := n2.Raise(deadline(t), 5, token(20))
+	former, _, err := n2.Raise(deadline(t), 5, token(20), nil)
 	if want := (Fence{Token: token(10), Process: n1.process}); err != nil || former != want {
 		t.Fatalf("the former fence is %+v (%v), want %+v", former, err, want)
 	}
@@ -84,7 +84,7 @@ func TestHoldBackFromARider(t *testing.T) {
 			t.Fatal(err)
 		}
 		n3 := open(t, url, "n3")
-		if _, err := n3.Raise(deadline(t), 5, token(30)); err != nil {
+		if _, _, err := n3.Raise(deadline(t), 5, token(30), nil); err != nil {
 			t.Fatal(err)
 		}
 		settle(t, n3, 5, 30, false)
@@ -94,7 +94,7 @@ func TestHoldBackFromARider(t *testing.T) {
 		if _, err := n3.Poll(deadline(t)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n2.Raise(deadline(t), 5, token(40)); err != nil {
+		if _, _, err := n2.Raise(deadline(t), 5, token(40), nil); err != nil {
 			t.Fatal(err)
 		}
 		settle(t, n2, 5, 40, false)
@@ -118,7 +118,7 @@ func TestFormerOutlivesASuccessorThatNeverRan(t *testing.T) {
 		n1, n2, _ := taken(t, url, true)
 		settle(t, n2, 5, 20, false)
 		n3 := open(t, url, "n3")
-		former, err := n3.Raise(deadline(t), 5, token(30))
+		former, _, err := n3.Raise(deadline(t), 5, token(30), nil)
 		if want := (Fence{Token: token(10), Process: n1.process}); err != nil || former != want {
 			t.Fatalf("the former fence is %+v (%v), want %+v", former, err, want)
 		}

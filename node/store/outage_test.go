@@ -67,7 +67,7 @@ func TestOutage(t *testing.T) {
 	}
 	raised := make(chan error, 1)
 	go func() {
-		_, err := s.Raise(ctx, 6, ownership.Token{Generation: 1, Revision: 11})
+		_, _, err := s.Raise(ctx, 6, ownership.Token{Generation: 1, Revision: 11}, nil)
 		raised <- err
 	}()
 	select {
@@ -146,7 +146,7 @@ func TestRaiseEndsWhoHoldsTheFence(t *testing.T) {
 				<-begun
 			}
 			at := time.Now()
-			if _, err := next.Raise(deadline(t), 5, ownership.Token{Generation: 1, Revision: 20}); err != nil {
+			if _, _, err := next.Raise(deadline(t), 5, ownership.Token{Generation: 1, Revision: 20}, nil); err != nil {
 				t.Error(err)
 			}
 			if took := time.Since(at); took > 10*time.Second { // it was 30 s where turns starved it; the figure proper is bench's

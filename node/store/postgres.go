@@ -95,6 +95,9 @@ func (postgresDialect) text(n int) string    { return fmt.Sprintf("$%d::text", n
 func (postgresDialect) bigint(n int) string  { return fmt.Sprintf("$%d::bigint", n) }
 func (postgresDialect) boolean(n int) string { return fmt.Sprintf("$%d::boolean", n) }
 
+func (postgresDialect) list(texts []string) any { return texts }
+func (postgresDialect) elements(n int) string   { return fmt.Sprintf("(SELECT unnest($%d::text[]))", n) }
+
 func (postgresDialect) now() string {
 	return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 }
@@ -123,7 +126,17 @@ func (postgresDialect) prepare(ctx context.Context, s *Store) {
 	}
 }
 
-func (postgresDialect) raiseTime() time.Duration { return raiseWait }
+// raising bounds a raise: then whoever holds the fence is ended.
+func (postgresDialect) raising(ctx context.Context, s *Store, fn func(ctx context.Context, q rower) error) error {
+	conn, err := s.db.RawDB.Conn(ctx) // what follows is timed: not the wait for a connection
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, raiseWait)
+	defer cancel()
+	return fn(ctx, conn)
+}
 
 // unblock finds nothing to end where what took so long was the database itself: then the raise may
 // have come through all the same.

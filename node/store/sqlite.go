@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -71,6 +72,18 @@ func (sqliteDialect) text(n int) string    { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) bigint(n int) string  { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) boolean(n int) string { return fmt.Sprintf("$%d", n) }
 
+func (sqliteDialect) list(texts []string) any {
+	text, err := json.Marshal(append([]string{}, texts...)) // [], not null
+	if err != nil {
+		panic(err) // no text is none
+	}
+	return string(text)
+}
+
+func (sqliteDialect) elements(n int) string {
+	return fmt.Sprintf("(SELECT value FROM json_each($%d))", n)
+}
+
 func (sqliteDialect) now() string { return "CAST(unixepoch('subsec') * 1000000 AS INTEGER)" }
 
 func (d sqliteDialect) lock(ctx context.Context, _ *sql.DB, fn func() error) error {
@@ -95,7 +108,11 @@ func (d sqliteDialect) lock(ctx context.Context, _ *sql.DB, fn func() error) err
 	}
 }
 
-func (sqliteDialect) raiseTime() time.Duration        { return answerTime }
+// raising has raises share a commit: after a restart there are as many as clientes.
+func (sqliteDialect) raising(ctx context.Context, s *Store, fn func(ctx context.Context, q rower) error) error {
+	return s.together.carryOut(ctx, &job{ended: func() {}, run: func(ctx context.Context) error { return fn(ctx, s.db.Execable(ctx)) }})
+}
+
 func (sqliteDialect) prepare(context.Context, *Store) {}
 func (sqliteDialect) unblock(context.Context, *Store, ownership.Process, error) bool {
 	return false

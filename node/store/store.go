@@ -77,12 +77,15 @@ type dialect interface {
 	text(n int) string
 	bigint(n int) string
 	boolean(n int) string
+	// list is a parameter of several texts, and elements the set of them where it is parameter n.
+	list(texts []string) any
+	elements(n int) string
 	// now is the database's clock, in microseconds since 1970.
 	now() string
 	// reserve opens connections that nothing but polls uses.
 	reserve(cfg Config) (*sql.DB, error)
-	// raiseTime is how long a raise takes at most, before whoever holds the fence is ended.
-	raiseTime() time.Duration
+	// raising carries out a raise, by fn.
+	raising(ctx context.Context, s *Store, fn func(ctx context.Context, q rower) error) error
 	// unblock ends the connections of a former owner that may keep the fence locked, where a raise
 	// that was not done in time says so; false: trying it again would not help.
 	unblock(ctx context.Context, s *Store, former ownership.Process, err error) bool

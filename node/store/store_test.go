@@ -70,17 +70,17 @@ func TestRaise(t *testing.T) {
 			{a, token(2, 1), nil}, // a new generation's revisions start anew
 			{b, token(1, 99), ownership.ErrFenced},
 		} {
-			if _, err := step.store.Raise(ctx, 5, step.token); !errors.Is(err, step.err) {
+			if _, _, err := step.store.Raise(ctx, 5, step.token, nil); !errors.Is(err, step.err) {
 				t.Errorf("%s raises to %s: %v, want %v", step.store.process.Node, step.token, err, step.err)
 			}
 		}
 		if ok, err := a.Settle(ctx, 5, token(2, 1), false, time.Hour); !ok || err != nil {
 			t.Errorf("settle: %v, %v", ok, err)
 		}
-		if _, err := b.Raise(ctx, 5, token(2, 2)); err != nil { // and never ran
+		if _, _, err := b.Raise(ctx, 5, token(2, 2), nil); err != nil { // and never ran
 			t.Error(err)
 		}
-		former, err := a.Raise(ctx, 5, token(2, 3))
+		former, _, err := a.Raise(ctx, 5, token(2, 3), nil)
 		if want := (Fence{Token: token(2, 1), Process: a.process}); err != nil || former != want {
 			t.Errorf("the former fence is %+v (%v), want %+v", former, err, want)
 		}
@@ -89,6 +89,33 @@ func TestRaise(t *testing.T) {
 		}
 		if known, _ := a.Known(ctx, 6); known {
 			t.Error("6 never existed")
+		}
+	})
+}
+
+// A raise settles what is known to have ended, and nothing else.
+func TestRaiseSettles(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		a, b, ctx := open(t, url, "n1"), open(t, url, "n2"), deadline(t)
+		for _, step := range []struct {
+			store    *Store
+			revision int64
+			ended    []string
+			former   Fence
+			settled  bool
+		}{
+			{a, 10, []string{"x"}, Fence{}, false}, // that there was nobody must be among the ended too
+			{a, 11, []string{"x", ""}, Fence{}, true},
+			{a, 11, nil, Fence{}, true}, // asked again
+			{b, 12, []string{"", b.process.Incarnation}, Fence{ownership.Token{Generation: 1, Revision: 11}, a.process}, false},
+			{b, 13, []string{"", b.process.Incarnation}, Fence{ownership.Token{Generation: 1, Revision: 11}, a.process}, false}, // b's 12 never ran
+			{b, 14, []string{a.process.Incarnation}, Fence{ownership.Token{Generation: 1, Revision: 11}, a.process}, true},
+			{a, 15, nil, Fence{ownership.Token{Generation: 1, Revision: 14}, b.process}, false},
+		} {
+			former, settled, err := step.store.Raise(ctx, 5, ownership.Token{Generation: 1, Revision: step.revision}, step.ended)
+			if err != nil || former != step.former || settled != step.settled {
+				t.Errorf("raise to %d: former %+v, settled %v, %v", step.revision, former, settled, err)
+			}
 		}
 	})
 }
@@ -116,7 +143,7 @@ func TestRaiseAgainstWriters(t *testing.T) {
 					}
 				})
 			}
-			if _, err := next.Raise(deadline(t), c, ownership.Token{Generation: 1, Revision: 20}); err != nil {
+			if _, _, err := next.Raise(deadline(t), c, ownership.Token{Generation: 1, Revision: 20}, nil); err != nil {
 				t.Fatal(err)
 			}
 			b, _ := own2(next, c, 20)

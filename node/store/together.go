@@ -18,7 +18,6 @@ type together struct {
 
 // job is the write of one account.
 type job struct {
-	guard  *guard
 	ctx    context.Context                 // of who waits: where it has ended, nothing is begun
 	run    func(ctx context.Context) error // in a transaction; ErrFenced and errKeyStands: it has written nothing
 	ended  func()                          // no write of this account is under way
@@ -90,7 +89,7 @@ func (j *job) begin(ctx context.Context) error {
 	if j.ctx.Err() != nil {
 		return context.Cause(j.ctx)
 	}
-	return j.run(context.WithValue(ctx, inTxn{j.guard}, true))
+	return j.run(ctx)
 }
 
 // nothingWritten says whether a job's end leaves the transaction as it was, or as it should be.
@@ -105,11 +104,19 @@ func (g *guard) withOthers(ctx context.Context, fn func(ctx context.Context) err
 	}
 	g.begin()
 	_, release := g.hold.Steady()
-	j := &job{guard: g, ctx: ctx, run: fn, ended: func() { release(); g.done() }, result: make(chan error, 1)}
-	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	return g.store.together.carryOut(ctx, &job{
+		run:   func(ctx context.Context) error { return fn(context.WithValue(ctx, inTxn{g}, true)) },
+		ended: func() { release(); g.done() },
+	})
+}
+
+// carryOut has a job carried out. Where ctx ends first, it may be yet.
+func (t *together) carryOut(ctx context.Context, j *job) error {
+	j.ctx, j.result = ctx, make(chan error, 1)
+	ctx, cancel := context.WithTimeout(ctx, t.store.answer)
 	defer cancel()
 	select {
-	case g.store.together.jobs <- j:
+	case t.jobs <- j:
 	case <-ctx.Done():
 		j.ended()
 		return context.Cause(ctx)
@@ -118,6 +125,6 @@ func (g *guard) withOthers(ctx context.Context, fn func(ctx context.Context) err
 	case err := <-j.result:
 		return err
 	case <-ctx.Done():
-		return context.Cause(ctx) // it may be carried out yet
+		return context.Cause(ctx)
 	}
 }
