@@ -40,29 +40,28 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	var text sql.NullString
-	err := a.store.db.QueryRow(ctx, "SELECT jid FROM clientes WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&text)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	device, prekeys, err := scanDevice(a.store.db.QueryRow(ctx, deviceQuery, int64(a.hold.Cliente())))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return a.withoutRow(ctx)
+	case err != nil:
 		return nil, a.fail(ctx, err)
 	}
-	if !text.Valid {
-		return a.fresh(), nil
-	}
-	jid, err := types.ParseJID(text.String)
-	if err != nil {
-		return nil, fmt.Errorf("cliente %s: device %q: %w: %w", a.hold.Cliente(), text.String, ErrCorrupt, err)
-	}
-	device, err := a.container.GetDevice(ctx, jid)
-	switch {
-	case err != nil && !unreadable(err):
-		return nil, a.fail(ctx, err) // the database is away; the row may be fine
-	case err != nil:
-		return nil, fmt.Errorf("cliente %s: device %s: %w: %w", a.hold.Cliente(), jid, ErrCorrupt, err)
-	case device == nil:
-		return nil, fmt.Errorf("cliente %s: device %s has no row: %w", a.hold.Cliente(), jid, ErrCorrupt)
-	}
-	a.install(device, false)
+	a.install(device, false).uploaded.Store(int64(prekeys) + 1)
 	return device, nil
+}
+
+// withoutRow is the device of a cliente that has no row of one: a new one, unless it should have it.
+func (a *Account) withoutRow(ctx context.Context) (*wastore.Device, error) {
+	var jid sql.NullString
+	err := a.store.db.QueryRow(ctx, "SELECT jid FROM clientes WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&jid)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return nil, a.fail(ctx, err)
+	case jid.Valid:
+		return nil, fmt.Errorf("cliente %s: device %q has no row: %w", a.hold.Cliente(), jid.String, ErrCorrupt)
+	}
+	return a.fresh(), nil
 }
 
 // unreadable says whether an error comes from what a row holds, not from how it was had.
@@ -85,7 +84,7 @@ func (a *Account) fresh() *wastore.Device {
 
 // install gives the device our stores in place of whatsmeow's: those that it had before, unless it
 // is a new one.
-func (a *Account) install(device *wastore.Device, anew bool) {
+func (a *Account) install(device *wastore.Device, anew bool) *fencedStore {
 	a.mu.Lock()
 	if anew || a.installed == nil || a.installed.jid != *device.ID {
 		a.installed = newFencedStore(a, *device.ID)
@@ -96,6 +95,7 @@ func (a *Account) install(device *wastore.Device, anew bool) {
 	device.LIDs = stores.lids
 	device.Container = (*deviceContainer)(a)
 	device.Initialized = true
+	return stores
 }
 
 // deviceContainer is the account as whatsmeow's container of one device.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wastore "go.mau.fi/whatsmeow/store"
@@ -20,6 +21,9 @@ type fencedStore struct {
 	*guard
 	jid     types.JID
 	preKeys sync.Mutex // prekey IDs are given out by one at a time
+	// uploaded is one more than the uploaded prekeys that the load of the device has counted, until a
+	// login has asked for it; else 0.
+	uploaded atomic.Int64
 
 	lids       *fencedLIDs
 	identities known[string, [32]byte]  // by Signal address
