@@ -9,8 +9,6 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	wastore "go.mau.fi/whatsmeow/store"
-	"go.mau.fi/whatsmeow/types"
-	"go.mau.fi/whatsmeow/types/events"
 )
 
 // How a connection, or the attempt at one, ends.
@@ -132,7 +130,25 @@ func (s *Session) disconnect(byItself bool) {
 
 // connection connects and follows the connection to its end.
 func (s *Session) connection() any {
-	for drained := false; !drained; { // events and requests of before
+	s.begin()
+	if err := s.hold.Check(time.Now()); err != nil {
+		return stopped{}
+	}
+	link, cut := s.newLink()
+	defer cut(nil)
+	if end := s.open(link); end != nil {
+		return end
+	}
+	end := s.follow(link)
+	_, own := end.(stopped)
+	_, dropped := end.(lost)
+	s.disconnect(link.Err() != nil || !own && !dropped)
+	return end
+}
+
+// begin is the state before a connection, without events and requests of before.
+func (s *Session) begin() {
+	for drained := false; !drained; {
 		select {
 		case <-s.events:
 		case <-s.wake:
@@ -147,27 +163,6 @@ func (s *Session) connection() any {
 		s.paired = false
 		s.to(Initializing)
 	}
-	if err := s.hold.Check(time.Now()); err != nil {
-		return stopped{}
-	}
-	link, cut := s.newLink()
-	defer cut(nil)
-	err := s.connect(link)
-	s.engine.reached(err)
-	if err == nil {
-		end := s.follow(link)
-		_, own := end.(stopped)
-		_, dropped := end.(lost)
-		s.disconnect(link.Err() != nil || !own && !dropped)
-		return end
-	}
-	switch {
-	case s.ctx.Err() != nil:
-		return stopped{}
-	case errors.Is(err, wastore.ErrDeviceDeleted):
-		return refused{DisconnectedLogout, "LOGGED_OUT", err}
-	}
-	return lost{"CONNECT_FAILED", fmt.Errorf("connect to WhatsApp: %w", err)}
 }
 
 // newLink is the ctx of a connection, and what ends it. The store ends it when it does not carry
@@ -182,8 +177,23 @@ func (s *Session) newLink() (link context.Context, cut context.CancelCauseFunc) 
 	return link, cut
 }
 
-// connect opens the socket and shakes hands. whatsmeow's handshake waits for 20 s without
-// looking at its ctx, so it is left behind when the session ends: its socket dies with the ctx.
+// open opens the socket and shakes hands. It returns why it could not, nil when it has.
+func (s *Session) open(link context.Context) any {
+	err := s.connect(link)
+	s.engine.reached(err)
+	switch {
+	case err == nil:
+		return nil
+	case s.ctx.Err() != nil:
+		return stopped{}
+	case errors.Is(err, wastore.ErrDeviceDeleted):
+		return refused{DisconnectedLogout, "LOGGED_OUT", err}
+	}
+	return lost{"CONNECT_FAILED", fmt.Errorf("connect to WhatsApp: %w", err)}
+}
+
+// connect is open's call of whatsmeow, whose handshake waits for 20 s without looking at its ctx:
+// it is left behind when the session ends, and its socket dies with the ctx.
 func (s *Session) connect(link context.Context) error {
 	result := make(chan error, 1)
 	client := s.client
@@ -201,107 +211,4 @@ func (s *Session) connect(link context.Context) error {
 		s.client = nil // whatsmeow holds its lock until the handshake has given up
 	}
 	return context.Cause(s.ctx)
-}
-
-// follow books the events of one connection until it ends.
-func (s *Session) follow(link context.Context) any {
-	timer := time.NewTimer(loginTimeout)
-	defer timer.Stop()
-	var codes []string // still to be shown
-	deaf, restarting := 0, false
-	for {
-		select {
-		case <-link.Done():
-			if s.ctx.Err() != nil {
-				return stopped{}
-			}
-			return lost{storeUnavailable, context.Cause(link)}
-		case <-s.quit:
-			return stopped{}
-		case <-timer.C:
-			switch {
-			case s.peek().State == Ready:
-			case s.peek().State != QRRequired:
-				return lost{"LOGIN_TIMEOUT", errors.New("WhatsApp did not answer the login in time")}
-			case len(codes) == 0:
-				return expired{}
-			default:
-				codes = s.show(codes, nextCode, timer)
-			}
-		case event := <-s.events:
-			switch e := event.(type) {
-			case *events.QR:
-				if len(e.Codes) > 0 && !s.paired {
-					codes = s.show(e.Codes, firstCode, timer)
-				}
-			case *events.PairSuccess:
-				s.paired = true
-				if restarting {
-					return restart{}
-				}
-				s.to(Reconnecting)
-				timer.Reset(loginTimeout)
-			case *events.PairError:
-				return refused{AuthFailure, "PAIRING_FAILED", e.Error}
-			case *events.ManualLoginReconnect:
-				if s.paired {
-					return restart{}
-				}
-				restarting = true // its PairSuccess is on the way, on another goroutine
-			case *events.Connected:
-				deaf = 0
-				if s.client.IsConnected() { // else its Disconnected is on the way
-					s.connected()
-				}
-			case *events.KeepAliveTimeout:
-				if deaf++; deaf >= maxDeaf {
-					return lost{"DEAF", errors.New("WhatsApp does not answer keep-alives")}
-				}
-			case *events.KeepAliveRestored:
-				deaf = 0
-			case silent:
-				if time.Time(e).After(s.peek().ConnectedAt) { // else it was on a connection of before
-					return lost{"DEAF", errors.New("WhatsApp did not acknowledge a message")}
-				}
-			default:
-				if end := s.ended(e, len(codes)); end != nil {
-					return end
-				}
-			}
-		}
-	}
-}
-
-// show puts the next code up, and returns those that are left.
-func (s *Session) show(codes []string, shown time.Duration, timer *time.Timer) []string {
-	timer.Reset(shown)
-	s.update(func(now *Snapshot) {
-		now.State, now.QR = QRRequired, codes[0]
-		now.QRGenerated = time.Now()
-		now.QRExpires = now.QRGenerated.Add(shown)
-	})
-	return codes[1:]
-}
-
-func (s *Session) connected() {
-	s.engine.metrics.logins.Inc()
-	s.mu.Lock()
-	s.own = []types.JID{s.client.Store.GetJID(), s.client.Store.GetLID()}
-	s.mu.Unlock()
-	s.update(func(now *Snapshot) {
-		now.State, now.Attempts, now.ConnectedAt = Ready, 0, time.Now()
-		now.QR, now.QRExpires, now.QRGenerated = "", time.Time{}, time.Time{}
-		now.LastError = ErrorInfo{}
-		if id := s.client.Store.ID; id != nil {
-			now.Phone = "+" + id.User
-		}
-	})
-}
-
-// post hands an event to run, unless the session ends.
-func (s *Session) post(event any) {
-	select {
-	case s.events <- event:
-	case <-s.ctx.Done():
-	}
 }

@@ -6,9 +6,12 @@ import (
 	"time"
 )
 
-// run takes the account from one connection to the next until there is a reason to end.
+// run takes the account from one connection to the next until there is a reason to end. For as
+// long as the account is connected its goroutine waits in follow, with the frames above it: they are
+// kept so small that their stack shrinks to 4 KB.
 func (s *Session) run() error {
-	for attempt, strikes := 0, 0; ; {
+	var misses misses
+	for {
 		if err := s.hold.Check(time.Now()); err != nil {
 			return err
 		}
@@ -19,72 +22,91 @@ func (s *Session) run() error {
 		if ending == nil {
 			ending = s.connection()
 		}
-		if now := s.peek(); now.State == Ready {
-			attempt = 0
-			if time.Since(now.ConnectedAt) > steady {
-				strikes = 0
-			}
-		}
-		switch end := ending.(type) {
-		case stopped:
-			return s.cause()
-		case restart: // after pairing the server asks for a new connection
-			continue
-		case expired:
-			return ErrPairingExpired
-		case lost:
-			attempt++
-			s.update(func(now *Snapshot) { now.Attempts = attempt })
-			if !s.paired && attempt >= s.engine.cfg.MaxReconnections {
-				s.failed(Error, end.code, end.err)
-				attempt = 0
-				s.rest(restInError)
-				continue
-			}
-			state := DisconnectedRecoverable
-			if !s.paired {
-				state = Initializing // there is nothing to reconnect: it is still on its way to its first QR
-			}
-			s.failed(state, end.code, end.err)
-			pause := backoff(attempt)
-			if end.code == storeUnavailable {
-				pause = min(pause, maxStoreBackoff)
-			}
-			s.sleep(pause)
-		case refused:
-			s.forget()
-			s.failed(end.state, end.code, end.err)
-			attempt = 0
-			s.rest(0)
-		case broken:
-			s.forget()
-			s.failed(Error, end.code, end.err)
-			s.rest(restInError)
-		case banned:
-			s.failed(DisconnectedBanned, "BANNED", end.err)
-			s.sleep(end.expires)
-		case outdated:
-			s.failed(DisconnectedRecoverable, "CLIENT_OUTDATED", errOutdated)
-			err := s.engine.refreshVersion(s.ctx, freshVersion)
-			if strikes++; err != nil || strikes > 1 {
-				strikes = 0
-				s.failed(Error, "CLIENT_OUTDATED", errors.Join(errOutdated, err))
-				s.rest(restInError)
-			}
-		case replaced:
-			if err := s.hold.Check(time.Now()); err != nil {
-				return err
-			}
-			if strikes++; strikes > maxReplaced {
-				strikes = 0
-				s.failed(Error, "STREAM_REPLACED", errReplaced)
-				s.rest(restInError)
-				continue
-			}
-			s.failed(DisconnectedRecoverable, "STREAM_REPLACED", errReplaced)
-			s.sleep(time.Duration(strikes) * replacedPause)
+		if err := s.after(ending, &misses); err != nil {
+			return err
 		}
 	}
+}
+
+// misses are how often in a row something went wrong.
+type misses struct {
+	attempt int // a connection
+	strikes int // what another attempt alone does not cure
+}
+
+// after does what a connection's end, or that of the attempt at one, asks for, and returns when the
+// next one may begin. Its error is why the session ends.
+func (s *Session) after(ending any, m *misses) error {
+	if now := s.peek(); now.State == Ready {
+		m.attempt = 0
+		if time.Since(now.ConnectedAt) > steady {
+			m.strikes = 0
+		}
+	}
+	switch end := ending.(type) {
+	case stopped:
+		return s.cause()
+	case restart: // after pairing the server asks for a new connection
+	case expired:
+		return ErrPairingExpired
+	case lost:
+		m.attempt++
+		s.lost(end, m)
+	case refused:
+		s.forget()
+		s.failed(end.state, end.code, end.err)
+		m.attempt = 0
+		s.rest(0)
+	case broken:
+		s.forget()
+		s.failed(Error, end.code, end.err)
+		s.rest(restInError)
+	case banned:
+		s.failed(DisconnectedBanned, "BANNED", end.err)
+		s.sleep(end.expires)
+	case outdated:
+		s.failed(DisconnectedRecoverable, "CLIENT_OUTDATED", errOutdated)
+		err := s.engine.refreshVersion(s.ctx, freshVersion)
+		if m.strikes++; err != nil || m.strikes > 1 {
+			m.strikes = 0
+			s.failed(Error, "CLIENT_OUTDATED", errors.Join(errOutdated, err))
+			s.rest(restInError)
+		}
+	case replaced:
+		if err := s.hold.Check(time.Now()); err != nil {
+			return err
+		}
+		if m.strikes++; m.strikes > maxReplaced {
+			m.strikes = 0
+			s.failed(Error, "STREAM_REPLACED", errReplaced)
+			s.rest(restInError)
+			return nil
+		}
+		s.failed(DisconnectedRecoverable, "STREAM_REPLACED", errReplaced)
+		s.sleep(time.Duration(m.strikes) * replacedPause)
+	}
+	return nil
+}
+
+// lost waits until the connection may be tried again.
+func (s *Session) lost(end lost, m *misses) {
+	s.update(func(now *Snapshot) { now.Attempts = m.attempt })
+	if !s.paired && m.attempt >= s.engine.cfg.MaxReconnections {
+		s.failed(Error, end.code, end.err)
+		m.attempt = 0
+		s.rest(restInError)
+		return
+	}
+	state := DisconnectedRecoverable
+	if !s.paired {
+		state = Initializing // there is nothing to reconnect: it is still on its way to its first QR
+	}
+	s.failed(state, end.code, end.err)
+	pause := backoff(m.attempt)
+	if end.code == storeUnavailable {
+		pause = min(pause, maxStoreBackoff)
+	}
+	s.sleep(pause)
 }
 
 // apart runs fn on a goroutine of its own, and takes its panic over: the stack that a look into the
