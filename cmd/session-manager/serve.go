@@ -68,6 +68,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if os.Getenv("GOGC") == "" {
+		boundGarbage(ctx)
+	}
 	return node.Run(ctx, o)
 }
 
