@@ -11,7 +11,7 @@ import (
 // scenario with all that it measured.
 func (r *Report) Markdown() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# Measured on %s\n\n", r.Begun.Format("2 January 2006, 15:04"))
+	fmt.Fprintf(&text, "%s%s\n\n", measuredOn, r.Begun.Format("2 January 2006, 15:04"))
 	if r.Quick {
 		text.WriteString("**A quick run:** sizes and rounds are cut down, so that the figures are for orientation only.\n\n")
 	}

@@ -16,6 +16,9 @@ const (
 	MarkdownFile = "report.md"
 )
 
+// measuredOn begins a report.
+const measuredOn = "# Measured on "
+
 // Write writes the report into a directory, which it makes: for machines, for people, and the
 // plots. What is there already is replaced. A plot that cannot be drawn becomes a note.
 func (r *Report) Write(dir string) error {

@@ -23,6 +23,7 @@ type commands struct {
 	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
 	Measure measureCommand `cmd:"" help:"Measure the product beside what a user would pick instead; write a report."`
 	Render  renderCommand  `cmd:"" help:"Render a report again from its JSON."`
+	Compare compareCommand `cmd:"" help:"Hold two reports side by side: does a run give again what another one gave?"`
 	Rival   rivalCommand   `cmd:"" hidden:"" help:"Be one of what the product is compared with."`
 }
 

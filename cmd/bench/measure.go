@@ -95,7 +95,8 @@ func (c *measureCommand) chosen() ([]measure.Scenario, error) {
 
 type renderCommand struct {
 	File string `arg:"" type:"existingfile" help:"A report's JSON."`
-	Out  string `required:"" type:"path" placeholder:"DIR" help:"Directory that Markdown, plots and the JSON go to."`
+	Out  string `required:"" xor:"out" type:"path" placeholder:"DIR" help:"Directory that Markdown, plots and the JSON go to."`
+	Into string `required:"" xor:"out" type:"existingfile" placeholder:"README" help:"Markdown that the report becomes the last part of, in place of one that stands there; plots and the JSON go beside it."`
 }
 
 // Run renders a report again.
@@ -104,5 +105,27 @@ func (c *renderCommand) Run() error {
 	if err != nil {
 		return err
 	}
+	if c.Into != "" {
+		return r.Publish(c.Into)
+	}
 	return r.Write(c.Out)
+}
+
+type compareCommand struct {
+	First  string `arg:"" type:"existingfile" help:"A report's JSON."`
+	Second string `arg:"" type:"existingfile" help:"Another one's."`
+}
+
+// Run compares two reports.
+func (c *compareCommand) Run() error {
+	first, err := report.Read(c.First)
+	if err != nil {
+		return err
+	}
+	second, err := report.Read(c.Second)
+	if err != nil {
+		return err
+	}
+	fmt.Print(report.Compare(first, second))
+	return nil
 }
