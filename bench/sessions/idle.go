@@ -41,18 +41,20 @@ func (i *Idle) Params() map[string]string {
 	return map[string]string{"store": i.Store, "sessions": fmt.Sprint(i.Sessions), "most": fmt.Sprint(i.Most), "watch": i.Watch.String()}
 }
 
-// Run measures, once: the figures are sums over thousands.
+// idleRounds are enough: the figures are sums over thousands.
+const idleRounds = 3
+
+// Run measures.
 func (i *Idle) Run(ctx context.Context, env measure.Env, into *report.Scenario) (err error) {
-	o := *i
+	o, rounds := *i, min(env.Rounds, idleRounds)
 	if env.Quick {
-		o.Sessions, o.Watch = min(o.Sessions, 300), min(o.Watch, time.Second)
+		rounds, o.Sessions, o.Watch = 1, min(o.Sessions, 300), min(o.Watch, time.Second)
 		if o.Most > 2*o.Sessions {
 			o.Most = 0 // very many are not started in a hurry
 		}
 	}
-	steps := []string{"processes without sessions", "accounts", "session-manager", "bare whatsmeow", "very many sessions"}
-	step := func(n int) { env.Step(n, len(steps), steps[n]) }
-	step(0)
+	step := func(n int, what string) { env.Step(n, 2*rounds+3, what) }
+	step(0, "processes without sessions")
 	a, err := begin(ctx, env, setup{store: o.Store, nodes: 1})
 	if err != nil {
 		return err
@@ -66,30 +68,40 @@ func (i *Idle) Run(ctx context.Context, env measure.Env, into *report.Scenario) 
 	if err != nil {
 		return err
 	}
-	step(1)
+	step(1, "accounts")
 	if err := a.seedRival(ctx, 1, o.Sessions); err != nil {
 		return err
 	}
 	if err := a.seedClientes(ctx, 1, o.Sessions); err != nil {
 		return err
 	}
-	step(2)
-	product, err := a.idleNode(ctx, o.Sessions, o.Watch)
-	if err != nil {
-		return err
+	var product, bare []idle
+	for round := range rounds {
+		at := 2 + 2*round
+		err := turns(round,
+			func() error {
+				step(at+round%2, fmt.Sprintf("session-manager, round %d", round+1))
+				now, err := a.idleNode(ctx, o.Sessions, o.Watch)
+				product = append(product, now.less(emptyNode))
+				return err
+			},
+			func() error {
+				step(at+1-round%2, fmt.Sprintf("bare whatsmeow, round %d", round+1))
+				now, err := a.idleRival(ctx, o.Watch)
+				bare = append(bare, now.less(emptyRival))
+				return err
+			})
+		if err != nil {
+			return err
+		}
 	}
-	step(3)
-	bare, err := a.idleRival(ctx, o.Watch)
-	if err != nil {
-		return err
-	}
-	o.tell(into, product.less(emptyNode), bare.less(emptyRival), emptyNode, emptyRival)
+	o.tell(into, product, bare, emptyNode, emptyRival)
 	memory := newChart("idle-memory.svg", "Memory of an idle session", "KB")
-	memory.add(fmt.Sprintf("%d sessions, %s", o.Sessions, o.Store), []float64{product.less(emptyNode).perSession()}, []float64{bare.less(emptyRival).perSession()})
+	memory.add(fmt.Sprintf("%d sessions, %s", o.Sessions, o.Store), each(product, idle.perSession), each(bare, idle.perSession))
 	memory.draw(into)
 	into.Notes = append(into.Notes, "Memory is what is resident after two garbage collections, once it shrinks no more; what the same process holds without a session is taken off and told by itself. Nothing else is forced out of either.")
 	if o.Most > o.Sessions {
-		step(4)
+		step(2+2*rounds, "very many sessions")
 		a.rival.kill()
 		if err := a.seedClientes(ctx, clientes(o.Sessions + 1)[o.Sessions], o.Most-o.Sessions); err != nil {
 			return err
@@ -120,6 +132,15 @@ func (i idle) less(empty int64) idle {
 }
 
 func (i idle) perSession() float64 { return float64(i.resident) / 1024 / float64(i.sessions) }
+
+// each is one figure of every round.
+func each(rounds []idle, figure func(idle) float64) []float64 {
+	var values []float64
+	for _, r := range rounds {
+		values = append(values, figure(r))
+	}
+	return values
+}
 
 // idleNode starts the node anew, so that its memory is not that of other work, and measures it
 // with so many sessions READY.
@@ -190,25 +211,25 @@ func (i *idle) watch(ctx context.Context, a *arena, pid int, collect func(contex
 	return err
 }
 
-func (i *Idle) tell(into *report.Scenario, product, bare idle, emptyNode, emptyRival int64) {
+func (i *Idle) tell(into *report.Scenario, product, bare []idle, emptyNode, emptyRival int64) {
 	prefix := fmt.Sprintf("%d idle sessions: ", i.Sessions)
-	into.AtMost(barSession, prefix+"memory of each, against bare whatsmeow", "x", product.perSession()/bare.perSession())
+	into.AtMost(barSession, prefix+"memory of each, against bare whatsmeow", "x", ratios(each(product, idle.perSession), each(bare, idle.perSession))...)
 	name := prefix + "memory of each"
 	if i.Sessions >= sessionsOfKB {
-		into.AtMost(barSessionKB, name, "KB", product.perSession())
+		into.AtMost(barSessionKB, name, "KB", each(product, idle.perSession)...)
 	} else {
-		into.Tell(name, "KB", product.perSession())
+		into.Tell(name, "KB", each(product, idle.perSession)...)
 	}
-	into.Tell(prefix+"bare whatsmeow, memory of each", "KB", bare.perSession())
+	into.Tell(prefix+"bare whatsmeow, memory of each", "KB", each(bare, idle.perSession)...)
 	for _, who := range []struct {
-		name  string
-		empty int64
-		idle  idle
+		name   string
+		empty  int64
+		rounds []idle
 	}{{productName, emptyNode, product}, {rivalName, emptyRival, bare}} {
 		into.Tell(prefix+who.name+", without sessions", "MB", float64(who.empty)/(1<<20))
-		into.Tell(prefix+who.name+", goroutines of each", "", float64(who.idle.goroutines)/float64(who.idle.sessions))
-		into.Tell(prefix+who.name+", CPU", "cores", who.idle.cores)
-		into.Tell(prefix+who.name+", from the start of the process until all are in", "s", who.idle.began.Seconds())
+		into.Tell(prefix+who.name+", goroutines of each", "", each(who.rounds, func(i idle) float64 { return float64(i.goroutines) / float64(i.sessions) })...)
+		into.Tell(prefix+who.name+", CPU", "cores", each(who.rounds, func(i idle) float64 { return i.cores })...)
+		into.Tell(prefix+who.name+", from the start of the process until all are in", "s", each(who.rounds, func(i idle) float64 { return i.began.Seconds() })...)
 	}
 }
 
