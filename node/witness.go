@@ -25,7 +25,7 @@ import (
 // process end, and accuses it.
 //
 // A wrong accusation cannot make two running owners: who has not seen the end itself holds
-// back until the accused, if it lives, must have noticed and stopped (see raises.Raise).
+// back until the accused, if it lives, must have noticed and stopped (see successions.Raise).
 type witness struct {
 	node    string
 	token   string      // of peers; "": none
