@@ -4,7 +4,8 @@
 set -eu
 want=$1
 shift
-go test -cover "$@" | tee /dev/stderr | awk -v want="$want" '
+go test -cover "$@" | awk -v want="$want" '
+    { print }
     match($0, /coverage: [0-9.]+%/) {
         have = substr($0, RSTART + 10, RLENGTH - 11)
         if (have + 0 < want + 0) { print "coverage below " want "%: " $0; low = 1 }
