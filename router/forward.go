@@ -41,7 +41,7 @@ func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 		defer cancel()
-		if conn, err = Secured(ctx, conn, secure); err != nil {
+		if conn, err = Secured(ctx, newSocket(conn), secure); err != nil {
 			return nil, err
 		}
 		return all.keep(conn, address), nil

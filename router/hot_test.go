@@ -183,13 +183,21 @@ func owning(tb testing.TB) *running {
 	return start(tb, w, nil)
 }
 
-// A forwarded request costs its node few allocations: the collector's work is what makes p99.
-// The race detector allocates itself, so where it watches, a test without it is run.
-func TestForwardingAllocatesLittle(t *testing.T) {
+// alsoUnwatched runs the test without the race detector too, where it watches: it allocates, and has
+// other system calls.
+func alsoUnwatched(t *testing.T) (watched bool) {
+	t.Helper()
 	if raceEnabled {
 		if out, err := exec.Command("go", "test", "-run", "^"+t.Name()+"$", ".").CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
+	}
+	return raceEnabled
+}
+
+// A forwarded request costs its node few allocations: the collector's work is what makes p99.
+func TestForwardingAllocatesLittle(t *testing.T) {
+	if alsoUnwatched(t) {
 		return
 	}
 	for _, by := range []string{"stream", "HTTP"} {

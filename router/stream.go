@@ -23,15 +23,17 @@ type stream struct {
 	last    uint32     // number of a call
 	waiting map[uint32]*call
 	ended   bool
-	unbegun int // once it has ended: the first batch of which nothing was written
+	unbegun int         // once it has ended: the first batch of which nothing was written
+	alarm   *time.Timer // runs expire
+	due     time.Time   // when it does so next: at the first deadline of a call, or before; zero: never
 }
 
 // call is one request that waits for its answer. It is used again for another one.
 type call struct {
-	done   chan struct{} // capacity 1
-	timer  *time.Timer
-	answer []byte // frame without its head
-	lost   bool   // the connection ended before the answer
+	done     chan struct{} // capacity 1
+	deadline time.Time
+	answer   []byte // frame without its head
+	err      error  // errLost, errOverdue
 }
 
 const (
@@ -46,65 +48,74 @@ var (
 	errUnsent   = errors.New("connection lost before the send") // nothing was done
 )
 
-func newCall() any {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	return &call{done: make(chan struct{}, 1), timer: timer}
-}
+func newCall() any { return &call{done: make(chan struct{}, 1)} }
 
 func newStream(conn net.Conn, in *bufio.Reader, limit int) *stream {
-	return &stream{conn: conn, in: in, out: newOutbox(conn), limit: limit, waiting: make(map[uint32]*call)}
+	s := &stream{conn: conn, in: in, out: newOutbox(conn), limit: limit, waiting: make(map[uint32]*call)}
+	s.alarm = time.AfterFunc(time.Hour, s.expire)
+	s.alarm.Stop()
+	return s
 }
 
 // ask makes a request and waits for its answer, until the deadline. c.answer is valid where it
 // returns nil.
 func (s *stream) ask(c *call, a asked, deadline time.Time) error {
-	number, alone, ok := s.book(c)
+	number, alone, ok := s.book(c, deadline)
 	if !ok {
 		return errNoStream
 	}
 	batch, ok := s.out.add(alone, func(b []byte) []byte { return appendRequest(b, number, a) })
 	if !ok {
-		s.withdraw(number, c)
+		if s.take(number) == nil {
+			<-c.done
+		}
 		return errNoStream
 	}
-	c.timer.Reset(time.Until(deadline))
-	defer c.timer.Stop()
-	select {
-	case <-c.done:
-	case <-c.timer.C:
-		if s.withdraw(number, c) {
-			return errOverdue
-		}
+	<-c.done
+	if c.err == errLost && !s.sent(batch) {
+		return errUnsent
 	}
-	switch {
-	case !c.lost:
-		return nil
-	case s.sent(batch):
-		return errLost
-	}
-	return errUnsent
+	return c.err
 }
 
 // book gives a call its number. alone says that no other one waits.
-func (s *stream) book(c *call) (number uint32, alone, ok bool) {
+func (s *stream) book(c *call, deadline time.Time) (number uint32, alone, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || len(s.waiting) >= mostCalls {
 		return 0, false, false
 	}
 	s.last++
-	s.waiting[s.last], c.lost = c, false
+	s.waiting[s.last], c.deadline, c.err = c, deadline, nil
+	if s.due.IsZero() || deadline.Before(s.due) {
+		s.wakeAt(deadline)
+	}
 	return s.last, len(s.waiting) == 1, true
 }
 
-// withdraw takes a call back; false: it has been answered, or lost, just now.
-func (s *stream) withdraw(number uint32, c *call) bool {
-	if s.take(number) != nil {
-		return true
+// expire ends the calls whose time is up. One timer does for all of them: nearly every call is
+// answered long before its deadline, and a timer of its own would cost it more than its number does.
+func (s *stream) expire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, next := time.Now(), time.Time{}
+	for number, c := range s.waiting {
+		switch {
+		case !now.Before(c.deadline):
+			delete(s.waiting, number)
+			c.err = errOverdue
+			c.done <- struct{}{}
+		case next.IsZero() || c.deadline.Before(next):
+			next = c.deadline
+		}
 	}
-	<-c.done
-	return false
+	s.wakeAt(next)
+}
+
+func (s *stream) wakeAt(t time.Time) {
+	if s.due = t; !t.IsZero() {
+		s.alarm.Reset(time.Until(t))
+	}
 }
 
 // take is the call of that number, which is answered now; nil: nobody waits any more.
@@ -149,7 +160,9 @@ func (s *stream) readAnswer() error {
 		return err
 	}
 	c.answer, err = readRest(s.in, length, c.answer)
-	c.lost = err != nil
+	if err != nil {
+		c.err = errLost
+	}
 	c.done <- struct{}{}
 	return err
 }
@@ -160,9 +173,10 @@ func (s *stream) end(unbegun int) {
 	s.ended, s.unbegun = true, unbegun
 	lost := s.waiting
 	s.waiting = nil
+	s.alarm.Stop()
 	s.mu.Unlock()
 	for _, c := range lost {
-		c.lost = true
+		c.err = errLost
 		c.done <- struct{}{}
 	}
 }

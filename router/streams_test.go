@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"session-manager/bench/ca"
@@ -317,18 +319,47 @@ func TestLostStream(t *testing.T) {
 	}
 }
 
+// A call that nobody answers ends at its deadline, in whatever order they have them.
+func TestCallsEndAtTheirDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		s := newStream(near, bufio.NewReader(near), 1000)
+		var work sync.WaitGroup
+		work.Go(s.run)
+		work.Go(func() { _, _ = io.Copy(io.Discard, far) })
+		begun := time.Now()
+		for _, after := range []time.Duration{20, 50, 10, 10, 0, 30, -5} {
+			work.Go(func() {
+				err := s.ask(newCall().(*call), asked{target: target{api.Status, 51}}, begun.Add(after*time.Second))
+				if took := time.Since(begun); err != errOverdue || took != max(after, 0)*time.Second {
+					t.Errorf("%v after %v, want %v after %d s", err, took, errOverdue, after)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		s.mu.Lock()
+		if !s.due.IsZero() || len(s.waiting) > 0 {
+			t.Errorf("%d calls wait until %v", len(s.waiting), s.due)
+		}
+		s.mu.Unlock()
+		_ = far.Close()
+		work.Wait()
+	})
+}
+
 // A stream takes so many calls and no more.
 func TestFullStream(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	defer near.Close()
 	s := newStream(near, bufio.NewReader(near), 1000)
+	defer s.end(0)
 	for range mostCalls {
-		if _, _, ok := s.book(&call{}); !ok {
+		if _, _, ok := s.book(newCall().(*call), time.Now().Add(time.Minute)); !ok {
 			t.Fatal("it is full too early")
 		}
 	}
-	if _, _, ok := s.book(&call{}); ok {
+	if _, _, ok := s.book(newCall().(*call), time.Now().Add(time.Minute)); ok {
 		t.Error("it takes one too many")
 	}
 	o := newOutbox(near)

@@ -83,7 +83,7 @@ type unhurriedListener struct{ net.Listener }
 func (l unhurriedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return &unhurried{Conn: tcp}, err
+		return &unhurried{Conn: newSocket(tcp)}, err
 	}
 	return c, err
 }

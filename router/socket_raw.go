@@ -1,0 +1,13 @@
+//go:build !race
+
+package router
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+func systemCall(call, fd uintptr, b []byte) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), err
+}
