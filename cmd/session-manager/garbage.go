@@ -11,7 +11,7 @@ import (
 // At thousands of sessions, which hardly make any, that is the most of what a node has to spare.
 const (
 	// garbage is what may always gather, in bytes: a small node collects seldom.
-	garbage = 32 << 20
+	garbage = 64 << 20
 	// leastGarbage is the percentage of what is alive that may gather in a large one. Against 100 it
 	// saves 9 KB of 130 a session; collections are as many times more when a large node is busy.
 	leastGarbage = 25

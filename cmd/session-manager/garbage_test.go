@@ -10,7 +10,7 @@ import (
 )
 
 func TestGCPercent(t *testing.T) {
-	for alive, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 200, 32 << 20: 100, 64 << 20: 50, 128 << 20: 25, 8 << 30: 25} {
+	for alive, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 128 << 20: 50, 256 << 20: 25, 8 << 30: 25} {
 		if got := gcPercent(alive); got != want {
 			t.Errorf("%d bytes alive: %d, want %d", alive, got, want)
 		}
