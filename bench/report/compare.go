@@ -5,28 +5,46 @@ import (
 	"math"
 )
 
-// Compare is a table of the figures that have a bar in both reports, and whether a run gives again what
-// another one gave: the same is what has spreads that meet.
+// Compare is a table of the figures that have a bar in both reports, and whether the second run gives
+// again what the first one says: its median is within the least and the most of the first's rounds.
 func Compare(a, b *Report) string {
 	t := table{right: []bool{false, false, true, true, true, false}}
 	t.add("scenario", "what", "bar", a.Begun.Format("2 January, 15:04"), b.Begun.Format("2 January, 15:04"), "")
-	same, all := 0, 0
+	var all, ratios tally
+	once := 0
 	for _, s := range a.Scenarios {
 		for _, f := range s.Figures {
 			again, ok := b.figure(s.Name, f.Name)
 			if f.Bar == nil || !ok || len(f.Values) == 0 || len(again.Values) == 0 {
 				continue
 			}
-			all++
-			verdict, meets := f.against(again)
-			if meets {
-				same++
-			}
+			same, verdict := f.saysAgain(again)
 			t.add(s.Name, f.Name, f.bar(), f.measured(), again.measured(), verdict)
+			if !same && len(f.Values) == 1 {
+				once++
+				continue
+			}
+			all.count(same)
+			if f.Unit == "x" {
+				ratios.count(same)
+			}
 		}
 	}
-	return fmt.Sprintf("%s\n%d of %d figures are the same, within the spreads of their rounds.\n", t.String(), same, all)
+	return fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within the spread of the first.\n"+
+		"%d others were measured once, so that there is no spread to be held to.\n", t.String(), all, ratios, once)
 }
+
+// tally is how many are the same, of how many.
+type tally struct{ same, all int }
+
+func (t *tally) count(same bool) {
+	t.all++
+	if same {
+		t.same++
+	}
+}
+
+func (t tally) String() string { return fmt.Sprintf("%d of %d", t.same, t.all) }
 
 func (r *Report) figure(scenario, name string) (Figure, bool) {
 	for _, s := range r.Scenarios {
@@ -39,15 +57,14 @@ func (r *Report) figure(scenario, name string) (Figure, bool) {
 	return Figure{}, false
 }
 
-// against says how far two measurements of one thing are apart.
-func (f Figure) against(g Figure) (verdict string, same bool) {
-	least, most := f.Spread()
-	least2, most2 := g.Spread()
-	if least <= most2 && least2 <= most {
-		return "same", true
+// saysAgain says whether another measurement has its median within f's spread, and if not, how far
+// the medians are apart.
+func (f Figure) saysAgain(again Figure) (same bool, verdict string) {
+	if least, most := f.Spread(); least <= again.Median() && again.Median() <= most {
+		return true, "same"
 	}
 	if f.Median() == 0 {
-		return "differs", false
+		return false, "differs"
 	}
-	return fmt.Sprintf("%+.1f %%", 100*(g.Median()-f.Median())/math.Abs(f.Median())), false
+	return false, fmt.Sprintf("%+.1f %%", 100*(again.Median()-f.Median())/math.Abs(f.Median()))
 }
