@@ -3,6 +3,7 @@ package emulator
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -114,8 +115,18 @@ func newClientOver(t *testing.T, h *http.Client, device *store.Device) *client {
 		close(c.more)
 		c.more = make(chan struct{})
 	})
-	t.Cleanup(c.Disconnect)
+	t.Cleanup(c.part)
 	return c
+}
+
+// part disconnects. Where the emulator has closed the connection it waits until the client knows:
+// whatsmeow's Disconnect is no match for that at the same time (NoiseSocket.Stop, FrameSocket.Close).
+func (c *client) part() {
+	c.t.Helper()
+	eventually(c.t, "the client to know that it is offline", func() bool {
+		return c.IsConnected() || errors.Is(c.SetPassive(context.Background(), false), whatsmeow.ErrNotConnected)
+	})
+	c.Disconnect()
 }
 
 func (c *client) connect() {
