@@ -4,7 +4,7 @@
 // forward to the same node by the same header.
 //
 // Everything runs on this machine at once and is loaded in turn, several rounds in an order of
-// their own each. What counts is the CPU time of the one process that the callers are connected
+// their own each, all started anew for each. What counts is the CPU time of the one process that the callers are connected
 // to; the load, and the owner behind a hop, cost the same for all.
 package status
 
@@ -12,6 +12,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -70,23 +72,43 @@ func (s *Status) Run(ctx context.Context, env measure.Env, into *report.Scenario
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	env.Step(0, 1, "starting a cluster and its rivals")
 	duration := s.duration(env.Quick)
 	into.Params["for"] = duration.String()
-	a, err := s.begin(ctx, env)
-	if err != nil {
-		return err
+	var a *arena
+	defer func() {
+		if a != nil {
+			err = a.close(err)
+		}
+	}()
+	done, total := 0, 1
+	step := func(what string) {
+		env.Step(done, total, what)
+		done++
 	}
-	defer func() { err = a.close(err) }()
-	total := 1 + (1+env.Rounds)*len(a.contenders)
-	done := 1
-	for round := -1; round < env.Rounds; round++ { // the first is to warm up
-		order := rand.New(rand.NewPCG(env.Seed, uint64(round+1))).Perm(len(a.contenders))
-		for _, i := range order {
+	for round := range env.Rounds {
+		// Processes that were started anew cost some percent more or less each time, which is part of
+		// the spread. In a hurry one start does.
+		if a == nil || !env.Quick {
+			step("starting a cluster and its rivals")
+			next, err := s.beginAfter(ctx, env, round, a)
+			if a = next; err != nil {
+				return err
+			}
+			each := len(a.contenders)
+			if total = env.Rounds * (1 + 2*each); env.Quick {
+				total = 1 + (1+env.Rounds)*each
+			}
+			for _, c := range a.contenders {
+				step(c.name + " warms up")
+				if err := s.load(ctx, a, c, max(c.warmUp, duration/4)); err != nil {
+					return fmt.Errorf("%s: %w", c.name, err)
+				}
+			}
+		}
+		for _, i := range rand.New(rand.NewPCG(env.Seed, uint64(round))).Perm(len(a.contenders)) {
 			c := a.contenders[i]
-			env.Step(done, total, fmt.Sprintf("round %d of %d: %s", max(round+1, 0), env.Rounds, c.name))
-			done++
-			if err := s.measure(ctx, a, c, round, duration); err != nil {
+			step(fmt.Sprintf("round %d of %d: %s", round+1, env.Rounds, c.name))
+			if err := s.measure(ctx, a, c, duration); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 		}
@@ -99,14 +121,43 @@ func (s *Status) Run(ctx context.Context, env measure.Env, into *report.Scenario
 	return nil
 }
 
-// measure loads a contender: for a moment, so that connections are open everywhere, and then for
-// the sample. Round -1 keeps none.
-func (s *Status) measure(ctx context.Context, a *arena, c *contender, round int, duration time.Duration) error {
-	o := load.Options{Addresses: []string{c.address}, Connections: s.Connections, For: duration / 8, Next: a.next}
-	if round < 0 {
-		o.For = max(c.warmUp, duration/4)
+// beginAfter begins an arena for the rounds from this one on, in place of the last one, whose samples
+// it has. Where it returns an error there is none.
+func (s *Status) beginAfter(ctx context.Context, env measure.Env, round int, last *arena) (*arena, error) {
+	if last != nil {
+		if err := last.close(nil); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := clean(load.Run(ctx, o)); err != nil || round < 0 {
+	env.Dir = filepath.Join(env.Dir, fmt.Sprint(round))
+	if err := os.Mkdir(env.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	a, err := s.begin(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		for i, c := range last.contenders {
+			a.contenders[i].samples = c.samples
+		}
+	}
+	return a, nil
+}
+
+func (s *Status) load(ctx context.Context, a *arena, c *contender, duration time.Duration) error {
+	_, err := clean(load.Run(ctx, s.options(a, c, duration)))
+	return err
+}
+
+func (s *Status) options(a *arena, c *contender, duration time.Duration) load.Options {
+	return load.Options{Addresses: []string{c.address}, Connections: s.Connections, For: duration, Next: a.next}
+}
+
+// measure loads a contender: for a moment, so that connections are open everywhere, and then for
+// the sample.
+func (s *Status) measure(ctx context.Context, a *arena, c *contender, duration time.Duration) error {
+	if err := s.load(ctx, a, c, duration/8); err != nil {
 		return err
 	}
 	mallocs, err := c.mallocs(ctx)
@@ -117,8 +168,7 @@ func (s *Status) measure(ctx context.Context, a *arena, c *contender, round int,
 	if err != nil {
 		return err
 	}
-	o.For = duration
-	r, err := clean(load.Run(ctx, o))
+	r, err := clean(load.Run(ctx, s.options(a, c, duration)))
 	if err != nil {
 		return err
 	}

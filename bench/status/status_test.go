@@ -45,7 +45,7 @@ func TestStatus(t *testing.T) {
 	s := &Status{Connections: 4, For: 100 * time.Millisecond, Clientes: 2, Store: "sqlite", Rivals: []string{"none"}}
 	into := &report.Scenario{Name: s.Name(), About: s.About(), Params: s.Params()}
 	last := -1
-	env := measure.Env{BinDir: bin, Dir: t.TempDir(), Quick: true, Rounds: 2, Seed: 7, Log: slog.New(slog.DiscardHandler),
+	env := measure.Env{BinDir: bin, Dir: t.TempDir(), Rounds: 2, Seed: 7, Log: slog.New(slog.DiscardHandler),
 		Step: func(done, total int, what string) {
 			if done <= last || done > total {
 				t.Errorf("step %d of %d after %d: %s", done, total, last, what)

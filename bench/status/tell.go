@@ -48,12 +48,13 @@ func (s *Status) tell(a *arena, into *report.Scenario) {
 		plot("status-latency.svg", "GET /status over one hop: latency under full load, ms", "ms", by, forwarding, series{"median", p50}, series{"p99", p99}))
 	into.Notes = append(into.Notes,
 		"Requests per CPU-second are those that were answered, over user and system time of the process that the callers are connected to: the node or proxy that forwards, not the owner behind it. A worker counts with its master.",
+		"All processes are started anew for each round, but in a quick run.",
 		"All answers are the same bytes of JSON. The bare server answers them, with the owner's headers, without looking at the request.",
 		"A request has the headers that the hub's client (axios on Node.js) sends.",
 		"Closed loop: all machines' cores are busy, and latencies are those of a full machine. They are comparable with one another and with nothing else.",
 		"nginx: 1 worker, epoll, keep-alive on both sides without an end, upstream chosen by a map of the header, no access log, no retries.",
 		"HAProxy: 1 thread, keep-alive on both sides, http-reuse always, backend chosen by an acl on the header, no log.",
-		"Express: NODE_ENV=production, express.json(), a check of the header, a Map of sessions; ETags as Express makes them by default. It is loaded for 2 s before the first round: cold, it costs three times as much.",
+		"Express: NODE_ENV=production, express.json(), a check of the header, a Map of sessions; ETags as Express makes them by default. It is loaded for 2 s first: cold, it costs three times as much.",
 		"The naive proxy is what one writes first on fasthttp: a map of the header, HostClient.Do with the caller's own request. It knows of no owners, retries, deadlines or metrics.")
 }
 
