@@ -10,16 +10,9 @@ import (
 )
 
 func TestGCPercent(t *testing.T) {
-	const mb = 1 << 20
-	for _, row := range []struct {
-		alive, made float64
-		want        int
-	}{
-		{0, 0, 400}, {mb, 0, 400}, {16 * mb, 0, 400}, {32 * mb, 0, 200}, {64 * mb, 0, 100}, {256 * mb, 0, 25}, {8192 * mb, 0, 25}, // idle
-		{64 * mb, 10 * mb, 100}, {64 * mb, 40 * mb, 312}, {64 * mb, 1e12, 400}, {256 * mb, 40 * mb, 78}, {256 * mb, 1e12, 100}, {8192 * mb, 1e12, 25},
-	} {
-		if got := gcPercent(row.alive, row.made); got != row.want {
-			t.Errorf("%v bytes alive, %v made a second: %d, want %d", row.alive, row.made, got, row.want)
+	for alive, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 128 << 20: 50, 256 << 20: 25, 8 << 30: 25} {
+		if got := gcPercent(alive); got != want {
+			t.Errorf("%d bytes alive: %d, want %d", alive, got, want)
 		}
 	}
 }
