@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// sockets are the two ends of a connection: a socket, and what Go has by itself.
-func sockets(t *testing.T) (s net.Conn, other *net.TCPConn) {
+// connected are the two ends of a connection: as the listener has it, and what Go has by itself.
+func connected(t *testing.T, over func(net.Listener) net.Listener) (accepted net.Conn, other *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,16 +24,23 @@ func sockets(t *testing.T) (s net.Conn, other *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted, err := l.Accept()
+	t.Cleanup(func() { _ = c.Close() })
+	accepted, err = over(l).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = c.Close(), accepted.Close() })
+	t.Cleanup(func() { _ = accepted.Close() })
+	return accepted, c.(*net.TCPConn)
+}
+
+func sockets(t *testing.T) (s net.Conn, other *net.TCPConn) {
+	t.Helper()
+	accepted, other := connected(t, func(l net.Listener) net.Listener { return l })
 	s = newSocket(accepted)
 	if _, ok := s.(*socket); !ok {
 		t.Fatalf("a TCP connection is a %T", s)
 	}
-	return s, c.(*net.TCPConn)
+	return s, other
 }
 
 // What is written arrives, more than the kernel takes at once too, and then the end.
@@ -53,7 +60,6 @@ func TestSocketCarries(t *testing.T) {
 			}
 			wrote <- err
 		}()
-		time.Sleep(10 * time.Millisecond) // so that the kernel's buffers are full, mostly
 		got := make([]byte, len(sent))
 		if _, err := io.ReadFull(ends[1], got); err != nil || !bytes.Equal(got, sent) {
 			t.Errorf("%s: what was read differs, %v", name, err)

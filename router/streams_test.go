@@ -324,19 +324,19 @@ func TestCallsEndAtTheirDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		s := newStream(near, bufio.NewReader(near), 1000)
-		var work sync.WaitGroup
+		var work, calls sync.WaitGroup
 		work.Go(s.run)
 		work.Go(func() { _, _ = io.Copy(io.Discard, far) })
 		begun := time.Now()
 		for _, after := range []time.Duration{20, 50, 10, 10, 0, 30, -5} {
-			work.Go(func() {
+			calls.Go(func() {
 				err := s.ask(newCall().(*call), asked{target: target{api.Status, 51}}, begun.Add(after*time.Second))
 				if took := time.Since(begun); err != errOverdue || took != max(after, 0)*time.Second {
 					t.Errorf("%v after %v, want %v after %d s", err, took, errOverdue, after)
 				}
 			})
 		}
-		time.Sleep(time.Minute)
+		calls.Wait()
 		s.mu.Lock()
 		if !s.due.IsZero() || len(s.waiting) > 0 {
 			t.Errorf("%d calls wait until %v", len(s.waiting), s.due)

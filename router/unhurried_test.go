@@ -86,21 +86,7 @@ func TestDeadlinesOfAConnectionThatIsTakenOver(t *testing.T) {
 
 // On a real connection a deadline ends what waits.
 func TestDeadlineEndsARead(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	c, err := unhurriedListener{l}.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c, _ := connected(t, func(l net.Listener) net.Listener { return unhurriedListener{l} })
 	if _, ok := c.(*unhurried); !ok {
 		t.Errorf("a plain connection is a %T", c)
 	}
