@@ -4,8 +4,8 @@
 // forward to the same node by the same header.
 //
 // Everything runs on this machine at once and is loaded in turn, several rounds in an order of
-// their own each, all started anew for each. What counts is the CPU time of the one process that the callers are connected
-// to; the load, and the owner behind a hop, cost the same for all.
+// their own each, all started anew for each. What counts is the CPU time of the one process that
+// the callers are connected to; the load, and the owner behind a hop, cost the same for all.
 package status
 
 import (

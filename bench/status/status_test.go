@@ -40,12 +40,17 @@ func programs(t *testing.T) string {
 // is measured, and every plot can be drawn.
 func TestStatus(t *testing.T) {
 	bin := programs(t)
+	t.Run("quick", func(t *testing.T) { testStatus(t, bin, true) })
+	t.Run("started anew for each round", func(t *testing.T) { testStatus(t, bin, false) })
+}
+
+func testStatus(t *testing.T, bin string, quick bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s := &Status{Connections: 4, For: 100 * time.Millisecond, Clientes: 2, Store: "sqlite", Rivals: []string{"none"}}
 	into := &report.Scenario{Name: s.Name(), About: s.About(), Params: s.Params()}
 	last := -1
-	env := measure.Env{BinDir: bin, Dir: t.TempDir(), Rounds: 2, Seed: 7, Log: slog.New(slog.DiscardHandler),
+	env := measure.Env{BinDir: bin, Dir: t.TempDir(), Quick: quick, Rounds: 2, Seed: 7, Log: slog.New(slog.DiscardHandler),
 		Step: func(done, total int, what string) {
 			if done <= last || done > total {
 				t.Errorf("step %d of %d after %d: %s", done, total, last, what)
