@@ -6,10 +6,10 @@ import (
 )
 
 // Compare is a table of the figures that have a bar in both reports, and whether the second run gives
-// again what the first one says: its median is within the least and the most of the first's rounds.
+// again what the first one says: its median is within what the first states.
 func Compare(a, b *Report) string {
 	t := table{right: []bool{false, false, true, true, true, false}}
-	t.add("scenario", "what", "bar", a.Begun.Format("2 January, 15:04"), b.Begun.Format("2 January, 15:04"), "")
+	t.add("scenario", "what", "bar", a.Begun.Format(runAt), b.Begun.Format(runAt), "")
 	var all, ratios tally
 	once := 0
 	for _, s := range a.Scenarios {
@@ -20,7 +20,7 @@ func Compare(a, b *Report) string {
 			}
 			same, verdict := f.saysAgain(again)
 			t.add(s.Name, f.Name, f.bar(), f.measured(), again.measured(), verdict)
-			if !same && len(f.Values) == 1 {
+			if !same && len(f.Values)+len(f.Others) == 1 {
 				once++
 				continue
 			}
@@ -30,7 +30,7 @@ func Compare(a, b *Report) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within the spread of the first.\n"+
+	return fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within the spread of the first, its rounds and the runs beside it.\n"+
 		"%d others were measured once, so that there is no spread to be held to.\n", t.String(), all, ratios, once)
 }
 
@@ -57,10 +57,10 @@ func (r *Report) figure(scenario, name string) (Figure, bool) {
 	return Figure{}, false
 }
 
-// saysAgain says whether another measurement has its median within f's spread, and if not, how far
+// saysAgain says whether another measurement has its median within what f states, and if not, how far
 // the medians are apart.
 func (f Figure) saysAgain(again Figure) (same bool, verdict string) {
-	if least, most := f.Spread(); least <= again.Median() && again.Median() <= most {
+	if least, most := f.Stated(); least <= again.Median() && again.Median() <= most {
 		return true, "same"
 	}
 	if f.Median() == 0 {

@@ -26,7 +26,7 @@ func TestCompare(t *testing.T) {
 		"25 November, 01:00", "25 November, 07:00",
 		"| s        | within | ≤ 1 × |          2 × (1 – 3) |        3 × (2 – 9) | same    |",
 		"| +100.0 % |", "| +50.0 % |", "| differs  |",
-		"2 of 4 figures are the same, among them 1 of 3 ratios: medians of the second run within the spread of the first.",
+		"2 of 4 figures are the same, among them 1 of 3 ratios: medians of the second run within the spread of the first, its rounds and the runs beside it.",
 		"1 others were measured once",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(got), " "), strings.Join(strings.Fields(want), " ")) {

@@ -18,6 +18,14 @@ type Report struct {
 	Machine   Machine           `json:"machine"`
 	Versions  map[string]string `json:"versions"` // of the product, Go and everything compared with
 	Scenarios []*Scenario       `json:"scenarios"`
+	Others    []Other           `json:"others,omitempty"` // runs whose medians stand beside this one's
+}
+
+// Other is another run, at another time or on another machine. Its medians are with the figures.
+type Other struct {
+	Begun   time.Time `json:"begun"`
+	CPU     string    `json:"cpu"`
+	Product string    `json:"product"` // its version
 }
 
 // Machine is where it ran.
@@ -44,9 +52,10 @@ type Scenario struct {
 // Figure is one thing that was measured, once a round.
 type Figure struct {
 	Name   string    `json:"name"`
-	Unit   string    `json:"unit,omitempty"` // "x" for a ratio, "ms", "us", "KB", "1/s", "1/CPU-s"; "": a count
-	Values []float64 `json:"values"`         // one a round, in order
-	Bar    *Bar      `json:"bar,omitempty"`  // nil: it is only told
+	Unit   string    `json:"unit,omitempty"`   // "x" for a ratio, "ms", "us", "KB", "1/s", "1/CPU-s"; "": a count
+	Values []float64 `json:"values"`           // one a round, in order
+	Bar    *Bar      `json:"bar,omitempty"`    // nil: it is only told
+	Others []float64 `json:"others,omitempty"` // medians of other runs, in their order
 }
 
 // Bar is what a figure is held against.
@@ -74,6 +83,12 @@ func (f Figure) Spread() (least, most float64) {
 		return 0, 0
 	}
 	return slices.Min(f.Values), slices.Max(f.Values)
+}
+
+// Stated is within what another run's median is to be: the least and the most of the rounds, and of
+// the medians of other runs.
+func (f Figure) Stated() (least, most float64) {
+	return Figure{Values: slices.Concat(f.Values, f.Others)}.Spread()
 }
 
 // Met says whether the median keeps the bar; a figure that was not measured keeps none.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,7 +20,9 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
+// String leaves out a column that has nothing but its head.
 func (t *table) String() string {
+	t.dropEmpty()
 	widths := make([]int, len(t.rows[0]))
 	for i := range widths {
 		widths[i] = 3
@@ -51,4 +54,16 @@ func (t *table) String() string {
 		text.WriteString("|\n")
 	}
 	return text.String()
+}
+
+func (t *table) dropEmpty() {
+	for i := len(t.right) - 1; i >= 0 && len(t.rows) > 1; i-- {
+		if slices.ContainsFunc(t.rows[1:], func(row []string) bool { return row[i] != "" }) {
+			continue
+		}
+		t.right = slices.Delete(t.right, i, i+1)
+		for n := range t.rows {
+			t.rows[n] = slices.Delete(t.rows[n], i, i+1)
+		}
+	}
 }

@@ -94,9 +94,10 @@ func (c *measureCommand) chosen() ([]measure.Scenario, error) {
 }
 
 type renderCommand struct {
-	File string `arg:"" type:"existingfile" help:"A report's JSON."`
-	Out  string `required:"" xor:"out" type:"path" placeholder:"DIR" help:"Directory that Markdown, plots and the JSON go to."`
-	Into string `required:"" xor:"out" type:"existingfile" placeholder:"README" help:"Markdown that the report becomes the last part of, in place of one that stands there; plots and the JSON go beside it."`
+	File   string   `arg:"" type:"existingfile" help:"A report's JSON."`
+	Beside []string `type:"existingfile" placeholder:"FILE,..." help:"Reports of other full runs, whose medians are to stand beside."`
+	Out    string   `required:"" xor:"out" type:"path" placeholder:"DIR" help:"Directory that Markdown, plots and the JSON go to."`
+	Into   string   `required:"" xor:"out" type:"existingfile" placeholder:"README" help:"Markdown that the report becomes the last part of, in place of one that stands there; plots and the JSON go beside it."`
 }
 
 // Run renders a report again.
@@ -104,6 +105,17 @@ func (c *renderCommand) Run() error {
 	r, err := report.Read(c.File)
 	if err != nil {
 		return err
+	}
+	if len(c.Beside) > 0 {
+		others := make([]*report.Report, len(c.Beside))
+		for i, file := range c.Beside {
+			if others[i], err = report.Read(file); err != nil {
+				return err
+			}
+		}
+		if err := r.Beside(others...); err != nil {
+			return err
+		}
 	}
 	if c.Into != "" {
 		return r.Publish(c.Into)

@@ -1,0 +1,48 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Beside puts the medians of other full runs beside the figures that they have too, in place of any
+// that stand there. Rounds of one run tell nothing of how machines and days differ.
+func (r *Report) Beside(others ...*Report) error {
+	r.Others = nil
+	for _, s := range r.Scenarios {
+		for i := range s.Figures {
+			s.Figures[i].Others = nil
+		}
+	}
+	for _, o := range others {
+		if o.Quick != r.Quick || o.Begun.Equal(r.Begun) {
+			return errors.New("the run of " + o.Begun.Format(runAt) + " is no other one of the same kind")
+		}
+		r.Others = append(r.Others, Other{Begun: o.Begun, CPU: o.Machine.CPU, Product: o.Versions["session-manager"]})
+		for _, s := range r.Scenarios {
+			for i, f := range s.Figures {
+				if again, ok := o.figure(s.Name, f.Name); ok && len(again.Values) > 0 {
+					s.Figures[i].Others = append(s.Figures[i].Others, again.Median())
+				}
+			}
+		}
+	}
+	return nil
+}
+
+const runAt = "2 January, 15:04"
+
+// others are the medians of other runs.
+func (f Figure) others() string {
+	words := make([]string, len(f.Others))
+	for i, v := range f.Others {
+		words[i] = number(v)
+	}
+	return strings.Join(words, ", ")
+}
+
+// named is when and where it ran.
+func (o Other) named() string {
+	return fmt.Sprintf("%s on %s (%s)", o.Begun.Format(runAt), o.CPU, o.Product)
+}

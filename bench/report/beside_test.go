@@ -1,0 +1,47 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What other runs measured stands beside a figure, and is part of what the report states.
+func TestBeside(t *testing.T) {
+	of := func(hour int, values ...float64) *Report {
+		r := &Report{Begun: time.Date(2026, 11, 25, hour, 0, 0, 0, time.UTC), Machine: Machine{CPU: "A CPU"},
+			Versions: map[string]string{"session-manager": "v1"}, Scenarios: []*Scenario{{Name: "s"}}}
+		r.Scenarios[0].AtMost(3, "figure", "x", values...)
+		r.Scenarios[0].Tell("of this run", "", 1)
+		return r
+	}
+	r, empty := of(1, 2, 2.5, 2.25), of(4)
+	if text := r.Markdown(); strings.Contains(text, "other runs") {
+		t.Errorf("there is no other run:\n%s", text)
+	}
+	for range 2 { // the second takes the place of the first
+		if err := r.Beside(of(2, 1, 3, 1.75), of(3, 2.75), empty); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := r.Scenarios[0].Figures[0]
+	if least, most := f.Stated(); least != 1.75 || most != 2.75 || f.Median() != 2.25 || !slices.Equal(f.Others, []float64{1.75, 2.75}) {
+		t.Errorf("%g to %g of %+v", least, most, f)
+	}
+	for _, want := range []string{"- 25 November, 02:00 on A CPU (v1)\n- 25 November, 03:00", "| s        | figure | 2.25 × (2 – 2.5) | 1.75, 2.75 | ≤ 3 × | ✔ met |"} {
+		if text := r.Markdown(); !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if text := Compare(r, of(5, 2.6)); !strings.Contains(text, "1 of 1 ratios") {
+		t.Errorf("2.6 is between the runs:\n%s", text)
+	}
+	quick := of(6, 1)
+	quick.Quick = true
+	for what, other := range map[string]*Report{"itself": of(1, 2), "a quick run": quick} {
+		if err := r.Beside(other); err == nil {
+			t.Errorf("%s stands beside a full run", what)
+		}
+	}
+}
