@@ -22,9 +22,11 @@ func (r *Report) Beside(others ...*Report) error {
 		r.Others = append(r.Others, Other{Begun: o.Begun, CPU: o.Machine.CPU, Product: o.Versions["session-manager"]})
 		for _, s := range r.Scenarios {
 			for i, f := range s.Figures {
+				var median *float64
 				if again, ok := o.figure(s.Name, f.Name); ok && len(again.Values) > 0 {
-					s.Figures[i].Others = append(s.Figures[i].Others, again.Median())
+					median = new(again.Median())
 				}
+				s.Figures[i].Others = append(s.Figures[i].Others, median)
 			}
 		}
 	}
@@ -36,8 +38,11 @@ const runAt = "2 January, 15:04"
 // others are the medians of other runs.
 func (f Figure) others() string {
 	words := make([]string, len(f.Others))
-	for i, v := range f.Others {
-		words[i] = number(v)
+	for i, median := range f.Others {
+		words[i] = "–"
+		if median != nil {
+			words[i] = number(*median)
+		}
 	}
 	return strings.Join(words, ", ")
 }

@@ -20,7 +20,7 @@ func Compare(a, b *Report) string {
 			}
 			same, verdict := f.saysAgain(again)
 			t.add(s.Name, f.Name, f.bar(), f.measured(), again.measured(), verdict)
-			if !same && len(f.Values)+len(f.Others) == 1 {
+			if len(f.Values) == 1 {
 				once++
 				continue
 			}
@@ -31,7 +31,7 @@ func Compare(a, b *Report) string {
 		}
 	}
 	return fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within the spread of the first, its rounds and the runs beside it.\n"+
-		"%d others were measured once, so that there is no spread to be held to.\n", t.String(), all, ratios, once)
+		"%d others are measured once a run: no spread is stated.\n", t.String(), all, ratios, once)
 }
 
 // tally is how many are the same, of how many.

@@ -27,7 +27,7 @@ func TestCompare(t *testing.T) {
 		"| s        | within | ≤ 1 × |          2 × (1 – 3) |        3 × (2 – 9) | same    |",
 		"| +100.0 % |", "| +50.0 % |", "| differs  |",
 		"2 of 4 figures are the same, among them 1 of 3 ratios: medians of the second run within the spread of the first, its rounds and the runs beside it.",
-		"1 others were measured once",
+		"1 others are measured once a run: no spread is stated.",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(got), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("%q is missing in\n%s", want, got)

@@ -93,6 +93,9 @@ func (f Figure) verdict() string {
 		return fmt.Sprintf("✘ %s %s", with(gap, f.Unit), word)
 	}
 	percent := 100 * gap / math.Abs(f.Bar.Value)
+	if percent < 0.05 {
+		return "✘ a little " + word
+	}
 	return fmt.Sprintf("✘ %s %% %s", strconv.FormatFloat(percent, 'f', map[bool]int{true: 1, false: 0}[percent < 9.95], 64), word)
 }
 

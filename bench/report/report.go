@@ -51,11 +51,11 @@ type Scenario struct {
 
 // Figure is one thing that was measured, once a round.
 type Figure struct {
-	Name   string    `json:"name"`
-	Unit   string    `json:"unit,omitempty"`   // "x" for a ratio, "ms", "us", "KB", "1/s", "1/CPU-s"; "": a count
-	Values []float64 `json:"values"`           // one a round, in order
-	Bar    *Bar      `json:"bar,omitempty"`    // nil: it is only told
-	Others []float64 `json:"others,omitempty"` // medians of other runs, in their order
+	Name   string     `json:"name"`
+	Unit   string     `json:"unit,omitempty"`   // "x" for a ratio, "ms", "us", "KB", "1/s", "1/CPU-s"; "": a count
+	Values []float64  `json:"values"`           // one a round, in order
+	Bar    *Bar       `json:"bar,omitempty"`    // nil: it is only told
+	Others []*float64 `json:"others,omitempty"` // medians of the report's other runs; null: it has none
 }
 
 // Bar is what a figure is held against.
@@ -88,7 +88,13 @@ func (f Figure) Spread() (least, most float64) {
 // Stated is within what another run's median is to be: the least and the most of the rounds, and of
 // the medians of other runs.
 func (f Figure) Stated() (least, most float64) {
-	return Figure{Values: slices.Concat(f.Values, f.Others)}.Spread()
+	all := slices.Clone(f.Values)
+	for _, median := range f.Others {
+		if median != nil {
+			all = append(all, *median)
+		}
+	}
+	return Figure{Values: all}.Spread()
 }
 
 // Met says whether the median keeps the bar; a figure that was not measured keeps none.

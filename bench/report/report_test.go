@@ -25,6 +25,7 @@ func TestFigure(t *testing.T) {
 		{Figure{Unit: "x", Values: []float64{16, 18.2, 14}, Bar: atLeast}, "16 × (14 – 18.2)", "≥ 15 ×", "✔ met"},
 		{Figure{Unit: "x", Values: []float64{12, 13}, Bar: atLeast}, "12.5 × (12 – 13)", "≥ 15 ×", "✘ 17 % short"},
 		{Figure{Unit: "x", Values: []float64{1.16}, Bar: atMost}, "1.16 ×", "≤ 1.15 ×", "✘ 0.9 % over"},
+		{Figure{Unit: "x", Values: []float64{1.1503}, Bar: atMost}, "1.15 ×", "≤ 1.15 ×", "✘ a little over"},
 		{Figure{Unit: "us", Values: []float64{9}, Bar: &Bar{Value: 9}}, "9 µs", "≤ 9 µs", "✔ met"},
 		{Figure{Unit: "", Values: []float64{2}, Bar: none}, "2", "≤ 0", "✘ 2 over"},
 		{Figure{Unit: "KB", Bar: atMost}, "not measured", "≤ 1.15 KB", "✘ not measured"},
