@@ -1,13 +1,12 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
-// Beside puts the medians of other full runs beside the figures that they have too, in place of any
-// that stand there. Rounds of one run tell nothing of how machines and days differ.
+// Beside puts the medians of other runs, with the same sizes, beside the figures that they have too, in
+// place of any that stand there. Rounds of one run tell nothing of how machines and days differ.
 func (r *Report) Beside(others ...*Report) error {
 	r.Others = nil
 	for _, s := range r.Scenarios {
@@ -16,8 +15,11 @@ func (r *Report) Beside(others ...*Report) error {
 		}
 	}
 	for _, o := range others {
-		if o.Quick != r.Quick || o.Begun.Equal(r.Begun) {
-			return errors.New("the run of " + o.Begun.Format(runAt) + " is no other one of the same kind")
+		switch at := o.Begun.Format(runAt); {
+		case o.Quick != r.Quick:
+			return fmt.Errorf("the run of %s cannot stand beside: one of the two was quick, at other sizes", at)
+		case o.Begun.Equal(r.Begun):
+			return fmt.Errorf("the run of %s cannot stand beside: it is the report's own", at)
 		}
 		r.Others = append(r.Others, Other{Begun: o.Begun, CPU: o.Machine.CPU, Product: o.Versions["session-manager"]})
 		for _, s := range r.Scenarios {

@@ -16,7 +16,7 @@ const (
 	// saves 9 KB of 130 a session; collections are as many times more when a large node is busy.
 	// While sessions start, what stays lies scattered between what goes, and its pages never come back,
 	// however low GOGC is set afterwards: 5,000 idle ones take 134 KB each where 256 MB may gather then,
-	// 117 at 25 %, and 112 at 12 %, but starting them takes a third longer.
+	// 117 at 25 %, and 112 at 12 %, but starting them takes a quarter longer.
 	leastGarbage = 25
 	mostGarbage  = 400
 )
