@@ -2,11 +2,13 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Beside puts the medians of other runs, with the same sizes, beside the figures that they have too, in
-// place of any that stand there. Rounds of one run tell nothing of how machines and days differ.
+// place of any that stand there; with them come those that stand beside theirs. Rounds of one run tell
+// nothing of how machines and days differ.
 func (r *Report) Beside(others ...*Report) error {
 	r.Others = nil
 	for _, s := range r.Scenarios {
@@ -21,18 +23,35 @@ func (r *Report) Beside(others ...*Report) error {
 		case o.Begun.Equal(r.Begun):
 			return fmt.Errorf("the run of %s cannot stand beside: it is the report's own", at)
 		}
-		r.Others = append(r.Others, Other{Begun: o.Begun, CPU: o.Machine.CPU, Product: o.Versions["session-manager"]})
-		for _, s := range r.Scenarios {
-			for i, f := range s.Figures {
-				var median *float64
-				if again, ok := o.figure(s.Name, f.Name); ok && len(again.Values) > 0 {
-					median = new(again.Median())
-				}
-				s.Figures[i].Others = append(s.Figures[i].Others, median)
-			}
+		for i, theirs := range o.Others {
+			r.beside(theirs, o, func(f Figure) *float64 { return f.Others[i] })
 		}
+		r.beside(Other{Begun: o.Begun, CPU: o.Machine.CPU, Product: o.Versions["session-manager"]}, o, func(f Figure) *float64 {
+			if len(f.Values) == 0 {
+				return nil
+			}
+			return new(f.Median())
+		})
 	}
 	return nil
+}
+
+// beside puts one run's medians, as in tells them, beside r's figures, unless that run is there already.
+func (r *Report) beside(run Other, in *Report, median func(Figure) *float64) {
+	same := func(o Other) bool { return o.Begun.Equal(run.Begun) }
+	if run.Begun.Equal(r.Begun) || slices.ContainsFunc(r.Others, same) {
+		return
+	}
+	r.Others = append(r.Others, run)
+	for _, s := range r.Scenarios {
+		for i, f := range s.Figures {
+			var m *float64
+			if theirs, ok := in.figure(s.Name, f.Name); ok {
+				m = median(theirs)
+			}
+			s.Figures[i].Others = append(s.Figures[i].Others, m)
+		}
+	}
 }
 
 const runAt = "2 January, 15:04"

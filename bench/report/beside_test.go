@@ -36,6 +36,13 @@ func TestBeside(t *testing.T) {
 	if text := Compare(r, of(5, 2.6)); !strings.Contains(text, "1 of 1 ratios") {
 		t.Errorf("2.6 is between the runs:\n%s", text)
 	}
+	next := of(7, 2)
+	if err := next.Beside(r, of(2, 1, 3, 1.75)); err != nil { // the run of 2 stands beside r already
+		t.Fatal(err)
+	}
+	if got := next.Scenarios[0].Figures[0].others(); got != "1.75, 2.75, –, 2.25" || len(next.Others) != 4 {
+		t.Errorf("beside the next one stand %s of %v", got, next.Others)
+	}
 	quick := of(6, 1)
 	quick.Quick = true
 	for what, other := range map[string]*Report{"itself": of(1, 2), "a quick run": quick} {

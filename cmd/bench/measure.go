@@ -95,7 +95,7 @@ func (c *measureCommand) chosen() ([]measure.Scenario, error) {
 
 type renderCommand struct {
 	File   string   `arg:"" type:"existingfile" help:"A report's JSON."`
-	Beside []string `type:"existingfile" placeholder:"FILE,..." help:"Reports of other full runs, whose medians are to stand beside."`
+	Beside []string `type:"existingfile" placeholder:"FILE,..." help:"Reports of other full runs, whose medians are to stand beside, with those beside theirs."`
 	Out    string   `required:"" xor:"out" type:"path" placeholder:"DIR" help:"Directory that Markdown, plots and the JSON go to."`
 	Into   string   `required:"" xor:"out" type:"existingfile" placeholder:"README" help:"Markdown that the report becomes the last part of, in place of one that stands there; plots and the JSON go beside it."`
 }
