@@ -10,9 +10,17 @@ import (
 )
 
 func TestGCPercent(t *testing.T) {
-	for alive, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 128 << 20: 50, 256 << 20: 25, 8 << 30: 25} {
-		if got := gcPercent(alive); got != want {
-			t.Errorf("%d bytes alive: %d, want %d", alive, got, want)
+	const mb = 1 << 20
+	for _, tt := range []struct {
+		alive, before uint64
+		want          int
+	}{
+		{0, 0, 400}, {mb, mb, 400}, {16 * mb, mb, 400}, {32 * mb, 0, 200}, {64 * mb, 64 * mb, 100}, {128 * mb, mb, 50},
+		{256 * mb, 256 * mb, 25}, {8192 * mb, 8192 * mb, 25}, {8192 * mb, 8000 * mb, 25}, {512 * mb, 1024 * mb, 25},
+		{400 * mb, 350 * mb, 16}, {8192 * mb, 7700 * mb, 12}, // they grow
+	} {
+		if got := gcPercent(tt.alive, tt.before); got != tt.want {
+			t.Errorf("%d bytes alive, %d before: %d, want %d", tt.alive, tt.before, got, tt.want)
 		}
 	}
 }
@@ -36,7 +44,7 @@ func TestGarbageIsBounded(t *testing.T) {
 			}
 		}
 	}
-	alive := make([]byte, 256<<20)
+	alive := make([]byte, 512<<20)
 	wantPercent("much is alive", leastGarbage)
 	runtime.KeepAlive(alive)
 	alive = nil
