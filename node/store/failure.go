@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"session-manager/node/ownership"
+)
 
 // whatsmeow goes on after an error of its store: a message that could not be decrypted because
 // the database was away is asked for again and acknowledged, and so lost; a device that could not
@@ -19,4 +23,16 @@ func tellFailure(ctx context.Context, err error) {
 	if failed, ok := ctx.Value(onFailure{}).(func(error)); ok {
 		failed(err)
 	}
+}
+
+// complain logs, once in a while, that a statement was not carried out. Where the database is only asked
+// for too much, very many are under way: most of these wait for a connection.
+func (s *Store) complain(c ownership.Cliente, err error) {
+	s.failure.Do(func() {
+		attributes := []any{"cliente", c, "store", s.address, "err", err}
+		if s.dialect.compound() { // of SQLite's one connection the others wait elsewhere
+			attributes = append(attributes, "under_way", s.db.RawDB.Stats().OpenConnections)
+		}
+		s.log.Warn("the credential store did not carry out a statement, the caller is to try again", attributes...)
+	})
 }

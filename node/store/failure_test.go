@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 // it would go on after some of them.
 func TestEveryFailureIsTold(t *testing.T) {
 	s := open(t, "sqlite:"+t.TempDir()+"/store.db", "n1")
+	var lines bytes.Buffer
+	s.log = slog.New(slog.NewTextHandler(&lines, nil))
 	a, device, hold := paired(t, s, 5, 10, "5491100000001")
 	if err := s.db.RawDB.Close(); err != nil {
 		t.Fatal(err)
@@ -46,6 +50,9 @@ func TestEveryFailureIsTold(t *testing.T) {
 	}
 	if hold.Context().Err() != nil {
 		t.Error("the ownership has ended")
+	}
+	if n := strings.Count(lines.String(), "did not carry out a statement"); n != 1 { // not one for each call
+		t.Errorf("%d lines of the log:\n%s", n, &lines)
 	}
 }
 

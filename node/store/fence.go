@@ -185,6 +185,7 @@ func (g *guard) fail(ctx context.Context, err error) error {
 	}
 	err = g.store.wrap(err)
 	if errors.Is(err, ErrUnavailable) {
+		g.store.complain(g.hold.Cliente(), err)
 		tellFailure(ctx, err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,4 +166,39 @@ func TestFewConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close()
+}
+
+// Of many that wait for one of few connections nobody is passed over, time and again: some would wait
+// for longer than a database has to answer.
+func TestConnectionsAreGivenInTurn(t *testing.T) {
+	ctx := deadline(t)
+	s, err := Open(ctx, Config{URL: databases.URL(t), Log: quiet, MaxConns: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const rounds = 20
+	var done [50]atomic.Int64
+	var waiting sync.WaitGroup
+	enough, stop := context.WithCancel(ctx)
+	defer stop()
+	for i := range done {
+		waiting.Go(func() {
+			for enough.Err() == nil {
+				if _, err := s.db.Exec(ctx, "SELECT pg_sleep(0.001)"); err != nil {
+					t.Error(err)
+					stop()
+				}
+				if done[i].Add(1) == rounds {
+					stop()
+				}
+			}
+		})
+	}
+	waiting.Wait()
+	for i := range done {
+		if n := done[i].Load(); n < rounds/2 {
+			t.Errorf("one had %d turns while another had %d", n, rounds)
+		}
+	}
 }

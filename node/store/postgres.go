@@ -3,14 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"golang.org/x/sys/unix"
 
@@ -33,32 +34,62 @@ const (
 type postgresDialect struct{}
 
 func openPostgres(cfg Config) (*sql.DB, dialect, error) {
+	c, err := postgresConfig(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = defaultConns
 	}
-	db, err := connectPostgres(cfg, max(conns, 2)) // one holds the migrations' lock while others migrate
-	return db, postgresDialect{}, err
+	c.MaxConns = int32(max(conns, 2)) // one holds the migrations' lock while others migrate
+	pool, err := pgxpool.NewWithConfig(context.Background(), c)
+	if err != nil {
+		return nil, nil, err
+	}
+	db := sql.OpenDB(queued{stdlib.GetPoolConnector(pool), pool})
+	db.SetMaxIdleConns(0) // the pool keeps them
+	return db, postgresDialect{}, nil
 }
 
-func (postgresDialect) reserve(cfg Config) (*sql.DB, error) { return connectPostgres(cfg, pollConns) }
+// queued takes connections from a pool that gives them to who has waited longest. database/sql gives
+// them to anyone who waits, so that with thousands waiting some of them wait for many times as long.
+type queued struct {
+	driver.Connector
+	pool *pgxpool.Pool
+}
 
-func connectPostgres(cfg Config, conns int) (*sql.DB, error) {
-	c, err := pgx.ParseConfig(cfg.URL)
+// Close is called by the database's own.
+func (q queued) Close() error {
+	q.pool.Close()
+	return nil
+}
+
+func (postgresDialect) reserve(cfg Config) (*sql.DB, error) {
+	c, err := postgresConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	db := stdlib.OpenDB(*c.ConnConfig) // it never closes one for having been idle
+	db.SetMaxOpenConns(pollConns)
+	db.SetMaxIdleConns(pollConns)
+	return db, nil
+}
+
+func postgresConfig(cfg Config) (*pgxpool.Config, error) {
+	pool, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		// pgx's error may quote the URL with its password.
 		return nil, errors.New("the URL cannot be read: want postgres://USER@HOST:PORT/DATABASE")
 	}
+	c := pool.ConnConfig
 	c.RuntimeParams["application_name"] = applicationName(cfg.Process)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.ConnectTimeout = 2 * time.Second
 	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 5 * time.Second, Control: userTimeout}
 	c.DialFunc = dialer.DialContext
-	db := stdlib.OpenDB(*c)
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
+	return pool, nil
 }
 
 // userTimeout makes the kernel give up a connection whose sent bytes are not acknowledged.

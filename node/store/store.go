@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"go.mau.fi/util/dbutil"
+	"golang.org/x/time/rate"
 
 	"session-manager/node/ownership"
 )
@@ -48,6 +49,7 @@ type Store struct {
 	log     *slog.Logger
 	address string        // for people: without the password
 	answer  time.Duration // of one write
+	failure rate.Sometimes
 	books   *books
 	// together is for databases that are not compound; nil: this one is.
 	together *together
@@ -56,6 +58,9 @@ type Store struct {
 // answerTime is how long one write may take before the store counts as out of reach: a server
 // that hangs would else keep a send until its caller, whose clock is 30 s, has gone.
 const answerTime = 8 * time.Second
+
+// failureEvery is between two lines of the log about statements that were not carried out.
+const failureEvery = 10 * time.Second
 
 // dialect is what differs between the two databases.
 type dialect interface {
@@ -94,7 +99,7 @@ type dialect interface {
 // Open connects to the database and brings its schema up to date. Its error names the
 // address, never the password.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime}
+	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, failure: rate.Sometimes{Interval: failureEvery}}
 	var raw *sql.DB
 	var name string
 	var err error
