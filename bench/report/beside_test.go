@@ -24,17 +24,21 @@ func TestBeside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := r.Scenarios[0].Figures[0]
-	if least, most := f.Stated(); least != 1.75 || most != 2.75 || f.Median() != 2.25 {
-		t.Errorf("%g to %g, median %g", least, most, f.Median())
-	}
-	for _, want := range []string{"- 25 November, 02:00 on A CPU (v1)\n- 25 November, 03:00", "| s        | figure | 2.25 × (2 – 2.5) | 1.75, 2.75, – | ≤ 3 × | ✔ met |"} {
+	for _, want := range []string{"- 25 November, 02:00 on A CPU (v1)\n- 25 November, 03:00", "| s        | figure | 2.25 × (2 – 2.5) | 1.75, 2.75, – |   0.718 – 6.82 | ≤ 3 × | ✔ met |"} {
 		if text := r.Markdown(); !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	if text := Compare(r, of(5, 2.6)); !strings.Contains(text, "1 of 1 ratios") {
-		t.Errorf("2.6 is between the runs:\n%s", text)
+	if text, err := Compare(r, of(5, 2.6)); err != nil || !strings.Contains(text, "1 of 1 ratios") {
+		t.Errorf("2.6 is to be expected: %v\n%s", err, text)
+	}
+	if text, err := Compare(r, of(5, 9)); err != nil || !strings.Contains(text, "0 of 1 ratios") {
+		t.Errorf("9 is not to be expected: %v\n%s", err, text)
+	}
+	for _, hour := range []int{1, 3} {
+		if _, err := Compare(r, of(hour, 2.6)); err == nil {
+			t.Errorf("the run of %d is part of the report", hour)
+		}
 	}
 	next := of(7, 2)
 	if err := next.Beside(r, of(2, 1, 3, 1.75)); err != nil { // the run of 2 stands beside r already

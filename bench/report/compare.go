@@ -3,13 +3,18 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Compare is a table of the figures that have a bar in both reports, and whether the second run gives
-// again what the first one says: its median is within what the first states.
-func Compare(a, b *Report) string {
-	t := table{right: []bool{false, false, true, true, true, false}}
-	t.add("scenario", "what", "bar", a.Begun.Format(runAt), b.Begun.Format(runAt), "")
+// again what the first one says: its median is within what the first states. A run that stands beside
+// the first already is refused: it had its part in what is stated.
+func Compare(a, b *Report) (string, error) {
+	if slices.ContainsFunc(a.Others, func(o Other) bool { return o.Begun.Equal(b.Begun) }) || a.Begun.Equal(b.Begun) {
+		return "", fmt.Errorf("what the first report states is in part of the run of %s itself: compare one that does not stand beside it", b.Begun.Format(runAt))
+	}
+	t := table{right: []bool{false, false, true, true, true, true, false}}
+	t.add("scenario", "what", "bar", a.Begun.Format(runAt), "95 of 100 runs", b.Begun.Format(runAt), "")
 	var all, ratios tally
 	once := 0
 	for _, s := range a.Scenarios {
@@ -19,8 +24,8 @@ func Compare(a, b *Report) string {
 				continue
 			}
 			same, verdict := f.saysAgain(again)
-			t.add(s.Name, f.Name, f.bar(), f.measured(), again.measured(), verdict)
-			if len(f.Values) == 1 {
+			t.add(s.Name, f.Name, f.bar(), f.measured(), f.stated(), again.measured(), verdict)
+			if _, _, ok := f.Stated(); !ok && len(f.Values) == 1 {
 				once++
 				continue
 			}
@@ -30,8 +35,11 @@ func Compare(a, b *Report) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within the spread of the first, its rounds and the runs beside it.\n"+
-		"%d others are measured once a run: no spread is stated.\n", t.String(), all, ratios, once)
+	text := fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within what the first states.\n", t.String(), all, ratios)
+	if once > 0 {
+		text += fmt.Sprintf("%d others are measured once a run: no spread is stated.\n", once)
+	}
+	return text, nil
 }
 
 // tally is how many are the same, of how many.
@@ -60,7 +68,7 @@ func (r *Report) figure(scenario, name string) (Figure, bool) {
 // saysAgain says whether another measurement has its median within what f states, and if not, how far
 // the medians are apart.
 func (f Figure) saysAgain(again Figure) (same bool, verdict string) {
-	if least, most := f.Stated(); least <= again.Median() && again.Median() <= most {
+	if least, most, _ := f.Stated(); least <= again.Median() && again.Median() <= most {
 		return true, "same"
 	}
 	if f.Median() == 0 {

@@ -24,7 +24,8 @@ func (r *Report) Markdown() string {
 	text.WriteString("Figures are medians, with the least and the most of the rounds in parentheses. A ratio (×) is\n" +
 		"taken between things that were measured one right after the other, in the same round.\n\n")
 	if len(r.Others) > 0 {
-		text.WriteString("Beside them stand the medians of other runs, in this order:\n\n")
+		text.WriteString("Beside them stand the medians of other runs, in the order below, and where by all of these, and this one, 95 of\n" +
+			"100 further runs' medians are expected (a prediction interval by Student's t, of logarithms where all are positive).\n\n")
 		for _, o := range r.Others {
 			text.WriteString("- " + o.named() + "\n")
 		}
@@ -40,8 +41,8 @@ func (r *Report) Markdown() string {
 
 // Summary is the table of all bars, and how many are met.
 func (r *Report) Summary() string {
-	t := table{right: []bool{false, false, true, true, true, false}}
-	t.add("scenario", "what", "measured", "other runs", "bar", "")
+	t := table{right: []bool{false, false, true, true, true, true, false}}
+	t.add("scenario", "what", "measured", "other runs", "95 of 100 runs", "bar", "")
 	bars, met := 0, 0
 	var failed []string
 	for _, s := range r.Scenarios {
@@ -53,7 +54,7 @@ func (r *Report) Summary() string {
 			if f.Met() {
 				met++
 			}
-			t.add(s.Name, f.Name, f.measured(), f.others(), f.bar(), f.verdict())
+			t.add(s.Name, f.Name, f.measured(), f.others(), f.stated(), f.bar(), f.verdict())
 		}
 		if s.Err != "" {
 			failed = append(failed, s.Name)
@@ -80,10 +81,10 @@ func (s *Scenario) markdown() string {
 	}
 	fmt.Fprintf(&text, "It took %s.\n", lasting(s.Took))
 	if len(s.Figures) > 0 {
-		t := table{right: []bool{false, true, true, true, false}}
-		t.add("what", "measured", "other runs", "bar", "")
+		t := table{right: []bool{false, true, true, true, true, false}}
+		t.add("what", "measured", "other runs", "95 of 100 runs", "bar", "")
 		for _, f := range s.Figures {
-			t.add(f.Name, f.measured(), f.others(), f.bar(), f.verdict())
+			t.add(f.Name, f.measured(), f.others(), f.stated(), f.bar(), f.verdict())
 		}
 		text.WriteString("\n" + t.String())
 	}

@@ -85,18 +85,6 @@ func (f Figure) Spread() (least, most float64) {
 	return slices.Min(f.Values), slices.Max(f.Values)
 }
 
-// Stated is within what another run's median is to be: the least and the most of the rounds, and of
-// the medians of other runs.
-func (f Figure) Stated() (least, most float64) {
-	all := slices.Clone(f.Values)
-	for _, median := range f.Others {
-		if median != nil {
-			all = append(all, *median)
-		}
-	}
-	return Figure{Values: all}.Spread()
-}
-
 // Met says whether the median keeps the bar; a figure that was not measured keeps none.
 func (f Figure) Met() bool {
 	if f.Bar == nil {

@@ -138,6 +138,7 @@ func (c *compareCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Print(report.Compare(first, second))
-	return nil
+	text, err := report.Compare(first, second)
+	fmt.Print(text)
+	return err
 }
