@@ -29,6 +29,8 @@ type Options struct {
 	Store string // postgres://... or sqlite:FILE; "": sqlite in Data
 	Etcd  Etcd
 
+	StoreConnections int // to Postgres, for statements; 0: 16
+
 	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
 
 	APIKeysFile string // keys that callers of Listen must show; "": none

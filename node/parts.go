@@ -59,7 +59,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		return persist(ctx, p.reason, o.Log, o.Timing.Renew, try)
 	}
 	err := retry(func(ctx context.Context) (err error) {
-		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log})
+		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: o.StoreConnections})
 		return err
 	})
 	if err != nil {

@@ -33,6 +33,8 @@ func TestBadConfiguration(t *testing.T) {
 		"--etcd-prefix":         {"--etcd-prefix", "x"},
 		"--etcd-ca-file":        {"--etcd-ca-file", short},
 		"--store":               {"--store", "mysql://x"},
+		"1 is not from":         {"--store-connections", "1"},
+		"--store-connections":   {"--store-connections", "1001"},
 		"--whatsapp-root-key":   {"--whatsapp-endpoint", "ws://127.0.0.1:1/ws/chat", "--whatsapp-root-key", "abc"},
 		"only with":             {"--whatsapp-root-key", strings.Repeat("a", 64)},
 		"--whatsapp-endpoint":   {"--whatsapp-endpoint", "http://x", "--whatsapp-root-key", strings.Repeat("a", 64)},
@@ -83,7 +85,7 @@ func options(t *testing.T, args ...string) node.Options {
 func TestDefaults(t *testing.T) {
 	o := options(t)
 	if o.Listen != "127.0.0.1:3001" || o.Name != "host" || o.PeerListen != "127.0.0.1:0" || o.Etcd.Prefix != "/session-manager/" ||
-		o.WhatsAppEndpoint != "" || o.Data == "" || o.StartRate != 100 || o.ProfileListen != "" || o.Retention.Hours() != 7*24 {
+		o.WhatsAppEndpoint != "" || o.Data == "" || o.StoreConnections != 16 || o.StartRate != 100 || o.ProfileListen != "" || o.Retention.Hours() != 7*24 {
 		t.Errorf("%+v", o)
 	}
 }

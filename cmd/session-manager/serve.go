@@ -38,8 +38,9 @@ type serveCmd struct {
 	EtcdUser          string   `help:"User of etcd."`
 	EtcdPasswordFile  string   `type:"path" help:"File with the password of --etcd-user." placeholder:"FILE"`
 
-	Store string `help:"Credential store: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
-	Data  string `default:"./data" help:"Directory of this node's files. One process at a time may use it."`
+	Store            string `help:"Credential store: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
+	StoreConnections int    `default:"16" help:"Connections to Postgres for this node's statements, 2 to 1000; four more are kept for when etcd is away. All nodes' together must be below Postgres's max_connections."`
+	Data             string `default:"./data" help:"Directory of this node's files. One process at a time may use it."`
 
 	WhatsappEndpoint string `help:"ws://HOST:PORT/ws/chat of an emulator. Default: the real WhatsApp."`
 	WhatsappRootKey  string `help:"The emulator's root key, 64 hex digits."`
@@ -78,7 +79,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
 		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, ProfileListen: c.PprofListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
-		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store,
+		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store, StoreConnections: c.StoreConnections,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
 		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
@@ -212,6 +213,9 @@ func (c *serveCmd) etcd(o *node.Options) error {
 }
 
 func (c *serveCmd) store(*node.Options) error {
+	if c.StoreConnections < 2 || c.StoreConnections > 1000 {
+		return fmt.Errorf("--store-connections: %d is not from 2 to 1000", c.StoreConnections)
+	}
 	for _, prefix := range []string{"postgres://", "postgresql://", "sqlite:"} {
 		if c.Store == "" || strings.HasPrefix(c.Store, prefix) {
 			return nil

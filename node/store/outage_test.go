@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -166,6 +168,30 @@ func TestFewConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = s.Close()
+}
+
+// A database with too few connections says what to do.
+func TestTooManyConnections(t *testing.T) {
+	ctx := deadline(t)
+	address, err := url.Parse(databases.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := open(t, address.String(), "admin")
+	role := "few" + strings.TrimPrefix(address.Path, "/")
+	for _, statement := range []string{"CREATE ROLE " + role + " LOGIN CONNECTION LIMIT 1", "GRANT ALL ON ALL TABLES IN SCHEMA public TO " + role} {
+		if _, err := admin.db.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address.User = url.User(role)
+	s, err := Open(ctx, Config{URL: address.String(), Log: quiet}) // one for statements, and one for polls
+	if err == nil {
+		_ = s.Close()
+	}
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "--store-connections") {
+		t.Errorf("opened with one connection: %v", err)
+	}
 }
 
 // Of many that wait for one of few connections nobody is passed over, time and again: some would wait

@@ -187,6 +187,14 @@ func (postgresDialect) unblock(ctx context.Context, s *Store, former ownership.P
 	return err == nil
 }
 
+// explain: Postgres gives no more connections than it was told to.
+func (postgresDialect) explain(err error) error {
+	if isCode(err, "53300") { // too_many_connections
+		return fmt.Errorf("%w: raise what Postgres allows (max_connections, or the limit of the role), or lower --store-connections of each node", err)
+	}
+	return err
+}
+
 func isCode(err error, code string) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == code

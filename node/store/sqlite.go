@@ -72,6 +72,8 @@ func (sqliteDialect) text(n int) string    { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) bigint(n int) string  { return fmt.Sprintf("$%d", n) }
 func (sqliteDialect) boolean(n int) string { return fmt.Sprintf("$%d", n) }
 
+func (sqliteDialect) explain(err error) error { return err }
+
 func (sqliteDialect) list(texts []string) any {
 	text, err := json.Marshal(append([]string{}, texts...)) // [], not null
 	if err != nil {

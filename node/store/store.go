@@ -47,16 +47,16 @@ type Store struct {
 	lineage lineage
 	process ownership.Process
 	log     *slog.Logger
-	address string        // for people: without the password
-	answer  time.Duration // of one write
-	failure rate.Sometimes
+	address string         // for people: without the password
+	answer  time.Duration  // of one write
+	failure rate.Sometimes // the log tells of one
 	books   *books
 	// together is for databases that are not compound; nil: this one is.
 	together *together
 }
 
-// answerTime is how long one write may take before the store counts as out of reach: a server
-// that hangs would else keep a send until its caller, whose clock is 30 s, has gone.
+// answerTime is how long one write may take, with its wait for a connection, before the store counts
+// as out of reach: a server that hangs would else keep a send until its caller, whose clock is 30 s, has gone.
 const answerTime = 8 * time.Second
 
 // failureEvery is between two lines of the log about statements that were not carried out.
@@ -71,6 +71,8 @@ type dialect interface {
 	prepare(ctx context.Context, s *Store)
 	// compound says whether one statement can write to several tables.
 	compound() bool
+	// explain adds to an error of the database what to do about it, where that is not plain.
+	explain(err error) error
 	// lineage is how the database tells which one it is.
 	lineage(ctx context.Context, s *Store) (lineage, error)
 	// share follows a SELECT of a fence: it keeps the row as it is until the transaction ends.
@@ -135,7 +137,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if err != nil {
 		_ = s.Close()
-		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, err)
+		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, s.dialect.explain(err))
 	}
 	s.dialect.prepare(ctx, s)
 	s.books = openBooks(s)
@@ -199,7 +201,7 @@ func (s *Store) wrap(err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", ErrUnavailable, s.dialect.explain(err))
 }
 
 func withoutPassword(text string) string {
