@@ -122,6 +122,9 @@ func (s *fencedLIDs) find(ctx context.Context, pns []any, found map[string]strin
 	return rows.Err()
 }
 
+// pairTries is how often pairs are stored again that others store, too: of several, each may be of others.
+const pairTries = 10
+
 // PutLIDMapping stores one pair.
 func (s *fencedLIDs) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
 	if lid.Server != types.HiddenUserServer || pn.Server != types.DefaultUserServer {
@@ -145,7 +148,7 @@ func (s *fencedLIDs) PutManyLIDMappings(ctx context.Context, mappings []wastore.
 	slices.SortFunc(fresh, func(a, b wastore.LIDMapping) int {
 		return cmp.Or(cmp.Compare(a.PN.User, b.PN.User), cmp.Compare(a.LID.User, b.LID.User))
 	})
-	err := s.txn(ctx, func(ctx context.Context) error {
+	put := func(ctx context.Context) error {
 		for _, m := range fresh {
 			if _, err := s.store.db.Exec(ctx, "DELETE FROM whatsmeow_lid_map WHERE lid <> $1 AND pn = $2", m.LID.User, m.PN.User); err != nil {
 				return err
@@ -156,8 +159,17 @@ func (s *fencedLIDs) PutManyLIDMappings(ctx context.Context, mappings []wastore.
 			}
 		}
 		return nil
-	})
-	if err != nil {
+	}
+	err := s.transact(ctx, put)
+	// Another account stores the same pair at the same moment: a conflict of two keys, of which the
+	// statement foresees one. The next time the pair is there.
+	for range pairTries {
+		if !isCode(err, "23505") || ctx.Value(inTxn{s.guard}) != nil { // unique_violation; a transaction around this one is lost
+			break
+		}
+		err = s.transact(ctx, put)
+	}
+	if err := s.fail(ctx, err); err != nil {
 		return err
 	}
 	s.forget() // a pair may have taken another's place

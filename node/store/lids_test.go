@@ -9,6 +9,8 @@ import (
 
 	wastore "go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
+
+	"session-manager/node/ownership"
 )
 
 func phoneNumber(i int) types.JID {
@@ -149,5 +151,28 @@ func TestReadsAndWritesDoNotWaitForEachOther(t *testing.T) {
 			})
 		}
 		all.Wait()
+	})
+}
+
+// Accounts that meet somebody new at the same moment all store who that is.
+func TestLIDsOfSomebodyNewToMany(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, "n1"), deadline(t)
+		var lids []wastore.LIDStore
+		for i := range 8 {
+			_, device, _ := paired(t, s, ownership.Cliente(5+i), 10, phoneNumber(9000+i).User)
+			lids = append(lids, device.LIDs)
+		}
+		for i := range 50 {
+			var all sync.WaitGroup
+			for _, l := range lids {
+				all.Go(func() {
+					if err := l.PutLIDMapping(ctx, lidNumber(i), phoneNumber(i)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
 	})
 }
