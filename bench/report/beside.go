@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Beside puts the medians of other runs, with the same sizes, beside the figures that they have too, in
@@ -38,8 +39,7 @@ func (r *Report) Beside(others ...*Report) error {
 
 // beside puts one run's medians, as in tells them, beside r's figures, unless that run is there already.
 func (r *Report) beside(run Other, in *Report, median func(Figure) *float64) {
-	same := func(o Other) bool { return o.Begun.Equal(run.Begun) }
-	if run.Begun.Equal(r.Begun) || slices.ContainsFunc(r.Others, same) {
+	if r.has(run.Begun) {
 		return
 	}
 	r.Others = append(r.Others, run)
@@ -52,6 +52,11 @@ func (r *Report) beside(run Other, in *Report, median func(Figure) *float64) {
 			s.Figures[i].Others = append(s.Figures[i].Others, m)
 		}
 	}
+}
+
+// has says whether the run that began then is the report's own, or stands beside it.
+func (r *Report) has(begun time.Time) bool {
+	return begun.Equal(r.Begun) || slices.ContainsFunc(r.Others, func(o Other) bool { return o.Begun.Equal(begun) })
 }
 
 const runAt = "2 January, 15:04"

@@ -3,14 +3,13 @@ package report
 import (
 	"fmt"
 	"math"
-	"slices"
 )
 
 // Compare is a table of the figures that have a bar in both reports, and whether the second run gives
 // again what the first one says: its median is within what the first states. A run that stands beside
 // the first already is refused: it had its part in what is stated.
 func Compare(a, b *Report) (string, error) {
-	if slices.ContainsFunc(a.Others, func(o Other) bool { return o.Begun.Equal(b.Begun) }) || a.Begun.Equal(b.Begun) {
+	if a.has(b.Begun) {
 		return "", fmt.Errorf("what the first report states is in part of the run of %s itself: compare one that does not stand beside it", b.Begun.Format(runAt))
 	}
 	t := table{right: []bool{false, false, true, true, true, true, false}}
