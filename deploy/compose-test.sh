@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 export PROJECT="session-manager-test-$$"
 export PUBLIC_ADDRESS=127.0.0.1:0 EMULATOR_ADDRESS=127.0.0.1:0
 work=$(mktemp -d)
-fail() { echo "compose-test: $*" >&2; exit 1; }
+# fail says why at once, and finish says it again below the containers' logs.
+fail() { reason=$*; echo "compose-test: $reason" >&2; exit 1; }
 . deploy/compose.sh
 
 deploy/install.sh docker
@@ -25,15 +26,16 @@ finish() {
         compose ps || true
         compose logs --no-color --tail=60 node lb postgres 2>&1 || true
     fi
-    compose down -v -t 5 >"$work/down" 2>&1 || { cat "$work/down"; code=1; }
+    compose down -v -t 5 >"$work/down" 2>&1 || { reason="${reason:-} not down: $(cat "$work/down")" code=1; }
     [ -z "${made_secrets:-}" ] || rm -rf deploy/secrets
     for kind in container volume network; do
         left=$(docker $kind ls -q --filter "label=com.docker.compose.project=$PROJECT")
-        [ -z "$left" ] || { echo "compose-test: left behind: $kind $left" >&2; code=1; }
+        [ -z "$left" ] || { reason="${reason:-} left behind: $kind $left" code=1; }
     done
     [ -z "${daemon:-}" ] || { kill "$daemon"; wait "$daemon" || true; }
     rm -rf "$work"
-    [ $code = 0 ] && echo "compose-test: passed"
+    [ $code != 0 ] || { echo "compose-test: passed"; exit 0; }
+    echo "compose-test: failed: ${reason:-exit code $code}" >&2
     exit $code
 }
 trap finish EXIT
@@ -53,7 +55,7 @@ case $user in "" | 0 | 0:* | root*) fail "the image runs as root" ;; esac
 
 echo "== up"
 compose up -d >"$work/up" 2>&1 || { cat "$work/up"; fail "not up"; }
-whole 3
+whole 3 2>"$work/whole" || fail "$(cat "$work/whole")"
 for container in $(compose ps -q); do
     limits=$(docker inspect -f '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}' "$container")
     case " $limits " in *" 0 "* | *" no "*) fail "$(docker inspect -f '{{.Name}}' "$container"): no limit, or no restart: $limits" ;; esac
@@ -63,8 +65,12 @@ for container in $(compose ps -q); do
 done
 
 echo "== use, while it is disturbed"
-API_KEY=$(cat deploy/secrets/admin_key) bin/bench smoke --url "http://$(compose port lb 3001)" --emulator "http://$(compose port emulator 4000)" \
-    --incoming "$work/acknowledged" deploy/disturb.sh
+API_KEY=$(cat deploy/secrets/admin_key)
+export API_KEY
+# The exit code of a pipeline is tee's.
+{ bin/bench smoke --url "http://$(compose port lb 3001)" --emulator "http://$(compose port emulator 4000)" \
+    --incoming "$work/acknowledged" deploy/disturb.sh 2>&1 || touch "$work/failed"; } | tee "$work/use"
+[ ! -e "$work/failed" ] || fail "$(tail -n 25 "$work/use")"
 
 # What was acknowledged to WhatsApp is the cluster's to deliver: it is in the outbox.
 sort "$work/acknowledged" >"$work/want"

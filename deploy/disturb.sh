@@ -15,12 +15,31 @@ disturb() {
     echo "$(date +%T) $1: $(name "$node"), owner of $(status | awk -v n="$node" '$1 == n {print $6}')"
 }
 owned() { node=$(busiest) && [ -n "$node" ]; }
-moved() { ! status | awk -v n="$node" '$1 == n && $6 > 0' | grep -q .; }
+moved() { members=$(status) && ! echo "$members" | awk -v n="$node" '$1 == n && $6 > 0' | grep -q .; }
 back() { whole "${1:-3}"; echo "   whole again after $(($(date +%s) - begun)) s"; }
 
+# scale N: so many nodes. Compose leaves the volume of a container that it removes.
+scale() {
+    # shellcheck disable=SC2046
+    volumes=$(docker inspect -f '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}' $(compose ps -q node))
+    said=$(compose up -d --no-recreate --scale node="$1" 2>&1) || { echo "$said" >&2; return 1; }
+    for volume in $volumes; do
+        # One that is in use cannot be removed.
+        docker volume rm "$volume" >/dev/null 2>&1 || true
+    done
+}
+
 # crash ends a process as the kernel does, so that the restart policy is what brings it back;
-# who is not root can only tell Docker, which then leaves it down.
-crash() { kill -9 "$(docker inspect -f '{{.State.Pid}}' "$1")" 2>/dev/null || { docker kill "$1" && docker start "$1"; } >/dev/null; }
+# who is not root can only tell Docker, which then leaves it down. It returns when another
+# process runs: until Docker and the cluster notice, the old one passes for healthy.
+crash() {
+    pid=$(process "$1")
+    [ "$pid" -gt 1 ] || { echo "$(name "$1") does not run, so it cannot crash" >&2; return 1; }
+    kill -9 "$pid" 2>/dev/null || { docker kill "$1" && docker start "$1"; } >/dev/null
+    until_true 60 "$(name "$1") runs again" another "$1" "$pid"
+}
+process() { docker inspect -f '{{.State.Pid}}' "$1"; }
+another() { now=$(process "$1") && [ "$now" -gt 1 ] && [ "$now" != "$2" ]; }
 
 # A pause or a cut must not outlive this script.
 node=""
@@ -40,7 +59,8 @@ crash "$node"
 back
 
 disturb "pause of 10 s"
-docker pause "$node" >/dev/null
+# runc cannot always freeze a container in which a health check begins.
+until_true 30 "Docker pauses $(name "$node")" docker pause "$node" >/dev/null
 sleep 10
 docker unpause "$node" >/dev/null
 back
@@ -60,10 +80,10 @@ docker start "$node" >/dev/null
 back
 
 disturb "five nodes"
-compose up -d --no-recreate --scale node=5 >/dev/null 2>&1
+scale 5
 back 5
 disturb "three again"
-compose up -d --no-recreate --scale node=3 >/dev/null 2>&1
+scale 3
 back
 
 disturb "crash of an etcd member"

@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"session-manager/bench/emulator"
+	"session-manager/bench/ports"
 )
 
 // startTimeout bounds the start of one process on a busy machine.
 const startTimeout = 30 * time.Second
+
+var errClosed = errors.New("cluster is closed")
 
 // Cluster is what Start started.
 type Cluster struct {
@@ -33,10 +38,10 @@ type Cluster struct {
 	own   bool // dir goes at Close
 	about emulator.About
 
-	mu        sync.Mutex   // guards what follows
-	nodes     []*Node      // in the order of their names
-	processes []*Process   // every one, in the order of their start
-	given     map[int]bool // ports
+	mu        sync.Mutex // guards what follows
+	nodes     []*Node    // in the order of their names
+	processes []*Process // every one, in the order of their start
+	ports     []*ports.Port
 	closed    bool
 }
 
@@ -46,7 +51,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{o: o, dir: o.Dir, given: make(map[int]bool)}
+	c := &Cluster{o: o, dir: o.Dir}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -98,6 +103,23 @@ func together(ctx context.Context, steps ...func(context.Context) error) error {
 	return errors.Join(errs...)
 }
 
+// freeAddr is an address of the host with a port that nobody else gets until Close: a process
+// that is down for a restart finds it as it left it. The port is kept on this machine's loopback,
+// where the host may not be.
+func (c *Cluster) freeAddr(host string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return "", errClosed
+	}
+	p, err := ports.Keep(ports.Loopback)
+	if err != nil {
+		return "", err
+	}
+	c.ports = append(c.ports, p)
+	return net.JoinHostPort(host, strconv.Itoa(p.Number())), nil
+}
+
 // Dir is where data and logs are.
 func (c *Cluster) Dir() string { return c.dir }
 
@@ -133,7 +155,7 @@ func (c *Cluster) newProcess(name string, at Place, program string, args []strin
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, errors.New("cluster is closed")
+		return nil, errClosed
 	}
 	c.processes = append(c.processes, p)
 	return p, nil
@@ -157,7 +179,8 @@ func (c *Cluster) PIDs() []int {
 func (c *Cluster) Close() error {
 	c.mu.Lock()
 	c.closed = true
-	processes := slices.Clone(c.processes)
+	processes, kept := slices.Clone(c.processes), c.ports
+	c.ports = nil
 	c.mu.Unlock()
 	// Backwards: nodes before what they rely on, so that their logs end without complaints.
 	var errs []error
@@ -172,6 +195,9 @@ func (c *Cluster) Close() error {
 	}
 	if c.Store != nil {
 		c.Store.close()
+	}
+	for _, p := range kept {
+		p.Close()
 	}
 	if c.own {
 		errs = append(errs, os.RemoveAll(c.dir))

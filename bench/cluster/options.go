@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"session-manager/bench/ports"
 )
 
 // The kinds of Store that Start provides by itself.
@@ -45,11 +47,11 @@ type Place struct {
 
 func (o *Options) place(name string) (Place, error) {
 	if o.Place == nil {
-		return Place{Host: loopbackHost}, nil
+		return Place{Host: ports.Loopback}, nil
 	}
 	p, err := o.Place(name)
 	if p.Host == "" {
-		p.Host = loopbackHost
+		p.Host = ports.Loopback
 	}
 	return p, err
 }

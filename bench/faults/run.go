@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ var ErrBroken = errors.New("a promise was broken, or a scenario not carried out"
 type Options struct {
 	Scenario string // its name, several with commas, or "all"
 	BinDir   string // of the programs
-	Dir      string // of data and logs; "": a temporary one
+	Dir      string // of data and logs, each scenario's below its name; "": a temporary one
 	Out      io.Writer
 	File     string // the results go here as JSON; "": nowhere
 	Verbose  bool   // tell what goes on, too
@@ -100,6 +101,9 @@ func Measure(ctx context.Context, name string, o Options) *Result { return one(c
 func one(ctx context.Context, name string, o Options) *Result {
 	s := scenarios[name]
 	o = o.filled(s.defaults)
+	if o.Dir != "" {
+		o.Dir = filepath.Join(o.Dir, name) // nodes refuse an etcd that the last scenario's store belonged to
+	}
 	r := &Result{Scenario: name, Begun: time.Now()}
 	err := func() error {
 		var args []string

@@ -5,6 +5,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"session-manager/bench/report"
 )
@@ -22,7 +25,30 @@ func thisMachine() report.Machine {
 	m.Memory = kb << 10
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	m.Kernel = strings.TrimSpace(string(kernel))
+	m.Call, m.Touch = kernelCosts()
 	return m
+}
+
+// kernelCosts are the ns of a system call that does nothing, and of the first touch of a page of memory; 0 is
+// what could not be measured. Virtual machines can differ by more in these than in how fast they compute, and
+// with them what is mostly system calls, as an answer over HTTP is.
+func kernelCosts() (call, touch float64) {
+	const calls, memory = 100_000, 64 << 20
+	begun := time.Now()
+	for range calls {
+		unix.Getppid()
+	}
+	call = float64(time.Since(begun).Nanoseconds()) / calls
+	pages, err := unix.Mmap(-1, 0, memory, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return call, 0
+	}
+	defer unix.Munmap(pages)
+	begun = time.Now()
+	for at := 0; at < memory; at += os.Getpagesize() {
+		pages[at] = 1
+	}
+	return call, float64(time.Since(begun).Nanoseconds()) / float64(memory/os.Getpagesize())
 }
 
 // value is what a file says of a name, in its first line that does; "" where none does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -53,15 +54,16 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 		rounds = map[bool]int{false: 5, true: 2}[o.Quick]
 	}
 	var failed error
+	logs := filepath.Join(o.Out, "failed")
 	for _, s := range o.Scenarios {
 		o.Progress.Begin(s.Name())
 		into := &report.Scenario{Name: s.Name(), About: s.About(), Params: s.Params()}
 		r.Scenarios = append(r.Scenarios, into)
 		begun := time.Now()
-		err := one(ctx, s, Env{BinDir: bin, Quick: o.Quick, Rounds: rounds, Seed: r.Seed, Log: o.Log, Step: o.Progress.Step}, into)
+		err := one(ctx, s, Env{BinDir: bin, Quick: o.Quick, Rounds: rounds, Seed: r.Seed, Log: o.Log, Step: o.Progress.Step}, into, filepath.Join(logs, s.Name()))
 		into.Took, r.Took = time.Since(begun).Seconds(), time.Since(r.Begun).Seconds()
 		if err != nil {
-			into.Err, failed = err.Error(), ErrIncomplete
+			into.Err, failed = err.Error(), fmt.Errorf("%w: the logs are in %s", ErrIncomplete, logs)
 		}
 		o.Progress.End(err)
 		if err := r.Write(o.Out); err != nil {
@@ -74,8 +76,9 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	return r, failed
 }
 
-// one runs a scenario in a directory of its own. One that panics has failed, alone.
-func one(ctx context.Context, s Scenario, env Env, into *report.Scenario) (err error) {
+// one runs a scenario in a directory of its own. One that panics has failed, alone. The logs of one that
+// failed go to a directory that stays.
+func one(ctx context.Context, s Scenario, env Env, into *report.Scenario, logs string) (err error) {
 	env.Dir, err = os.MkdirTemp("", "bench-"+s.Name()+"-")
 	if err != nil {
 		return err
@@ -91,7 +94,32 @@ func one(ctx context.Context, s Scenario, env Env, into *report.Scenario) (err e
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
+		if err != nil {
+			err = errors.Join(err, keepLogs(env.Dir, logs))
+		}
 		err = errors.Join(err, os.RemoveAll(env.Dir))
 	}()
 	return s.Run(ctx, env, into)
+}
+
+// keepLogs copies the logs below from to the same places below to.
+func keepLogs(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || filepath.Ext(path) != ".log" {
+			return err
+		}
+		place, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		kept := filepath.Join(to, place)
+		if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(kept, text, 0o644)
+	})
 }

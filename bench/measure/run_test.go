@@ -53,7 +53,12 @@ func TestRun(t *testing.T) {
 	}
 	failed := errors.New("no server")
 	o := options(t, &out, fake{"one", measured},
-		fake{"two", func(context.Context, Env, *report.Scenario) error { return failed }},
+		fake{"two", func(_ context.Context, env Env, _ *report.Scenario) error {
+			if err := os.Mkdir(filepath.Join(env.Dir, "cluster"), 0o755); err != nil {
+				return err
+			}
+			return errors.Join(failed, os.WriteFile(filepath.Join(env.Dir, "cluster", "node1.log"), []byte("why"), 0o644))
+		}},
 		fake{"three", func(context.Context, Env, *report.Scenario) error { panic("a bug") }},
 		fake{"four", measured})
 	_, err := Run(context.Background(), o)
@@ -76,12 +81,15 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s is left", dir)
 		}
 	}
+	if kept, err := os.ReadFile(filepath.Join(o.Out, "failed", "two", "cluster", "node1.log")); err != nil || string(kept) != "why" {
+		t.Errorf("the log of what failed: %q, %v", kept, err)
+	}
 	for _, want := range []string{"  1/4 one, step 1 of 2: first\n", "step 2 of 2: second", "✔ 4/4 four", "✘ 2/4 two", "no server"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not told in\n%s", want, out.String())
 		}
 	}
-	if m := r.Machine; m.CPU == "" || m.Cores < 1 || m.Memory < 1<<20 || m.Kernel == "" || m.OS == "" {
+	if m := r.Machine; m.CPU == "" || m.Cores < 1 || m.Memory < 1<<20 || m.Kernel == "" || m.OS == "" || m.Call <= 0 || m.Touch <= 0 {
 		t.Errorf("machine %+v", m)
 	}
 }

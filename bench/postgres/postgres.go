@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -19,9 +18,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-const loopback = "127.0.0.1"
+	"session-manager/bench/ports"
+)
 
 // ErrMissing: the server's programs are not installed.
 var ErrMissing = errors.New("no Postgres server found: install it (apt-get install postgresql)")
@@ -41,7 +40,7 @@ type Server struct {
 	own     bool // the directory goes at Close
 	bin     string
 	host    string
-	port    int
+	port    *ports.Port
 	durable bool
 	account *syscall.Credential // whom it runs as; nil: as ourselves
 	cmd     *exec.Cmd
@@ -55,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: o.Dir, bin: bin, durable: o.Durable, host: cmp.Or(o.Host, loopback)}
+	s := &Server{dir: o.Dir, bin: bin, durable: o.Durable, host: cmp.Or(o.Host, ports.Loopback)}
 	if s.dir == "" {
 		if s.dir, err = os.MkdirTemp("", "postgres-"); err != nil {
 			return nil, err
@@ -79,28 +78,19 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// begin makes the cluster and runs the server on a port that is free.
+// begin makes the cluster and runs the server on a port that is its own.
 func (s *Server) begin(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(s.data(), "PG_VERSION")); errors.Is(err, os.ErrNotExist) {
 		if err := s.create(ctx); err != nil {
 			return err
 		}
 	}
-	for try := 1; ; try++ {
-		var err error
-		if s.port, err = freePort(s.host); err != nil {
-			return err
-		}
-		// Somebody else may have taken the port since.
-		if err = s.Run(ctx); err == nil || try == maxPorts || ctx.Err() != nil {
-			return err
-		}
-		s.Stop()
+	var err error
+	if s.port, err = ports.Keep(s.host); err != nil {
+		return err
 	}
+	return s.Run(ctx)
 }
-
-// maxPorts is how many ports Start tries.
-const maxPorts = 3
 
 // find returns the directory of initdb and postgres: of the newest version where Debian keeps
 // them, else of those in PATH.
@@ -153,7 +143,7 @@ func (s *Server) create(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
 	}
-	if s.host == loopback {
+	if s.host == ports.Loopback {
 		return nil
 	}
 	hba, err := os.OpenFile(filepath.Join(s.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
@@ -162,15 +152,6 @@ func (s *Server) create(ctx context.Context) error {
 	}
 	_, err = hba.WriteString("host all all samenet trust\n")
 	return errors.Join(err, hba.Close())
-}
-
-func freePort(host string) (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // Restart stops the server and runs it again on the same port and data.
@@ -188,7 +169,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer log.Close()
 	onOff := map[bool]string{true: "on", false: "off"}[s.durable]
-	s.cmd = s.command(context.Background(), "postgres", "-D", s.data(), "-h", s.host, "-p", strconv.Itoa(s.port), "-k", "",
+	s.cmd = s.command(context.Background(), "postgres", "-D", s.data(), "-h", s.host, "-p", strconv.Itoa(s.port.Number()), "-k", "",
 		"-c", "fsync="+onOff, "-c", "full_page_writes="+onOff, "-c", "max_connections=200")
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -223,7 +204,7 @@ func (s *Server) LogPath() string { return filepath.Join(s.dir, "log") }
 func (s *Server) URL() string { return s.url("postgres") }
 
 func (s *Server) url(database string) string {
-	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", net.JoinHostPort(s.host, strconv.Itoa(s.port)), database)
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", s.port.Address(), database)
 }
 
 // NewDatabase makes an empty database and returns its URL.
@@ -242,6 +223,9 @@ func (s *Server) NewDatabase(ctx context.Context, name string) (string, error) {
 // Close stops the server, and removes a directory that Start made.
 func (s *Server) Close() {
 	s.Stop()
+	if s.port != nil {
+		s.port.Close()
+	}
 	s.removeDir()
 }
 

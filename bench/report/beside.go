@@ -7,16 +7,10 @@ import (
 	"time"
 )
 
-// Beside puts the medians of other runs, with the same sizes, beside the figures that they have too, in
-// place of any that stand there; with them come those that stand beside theirs. Rounds of one run tell
-// nothing of how machines and days differ.
+// Beside puts the medians of other runs, with the same sizes, beside the figures that they have too, after
+// those that stand there; with them come those that stand beside theirs. Rounds of one run tell nothing of
+// how machines and days differ.
 func (r *Report) Beside(others ...*Report) error {
-	r.Others = nil
-	for _, s := range r.Scenarios {
-		for i := range s.Figures {
-			s.Figures[i].Others = nil
-		}
-	}
 	for _, o := range others {
 		switch at := o.Begun.Format(runAt); {
 		case o.Quick != r.Quick:

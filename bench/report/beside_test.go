@@ -19,8 +19,8 @@ func TestBeside(t *testing.T) {
 	if text := r.Markdown(); strings.Contains(text, "other runs") {
 		t.Errorf("there is no other run:\n%s", text)
 	}
-	for range 2 { // the second takes the place of the first
-		if err := r.Beside(of(2, 1, 3, 1.75), of(3, 2.75), empty); err != nil {
+	for _, others := range [][]*Report{{of(2, 1, 3, 1.75)}, {of(2, 9), of(3, 2.75), empty}} { // the run of 2 stands there already
+		if err := r.Beside(others...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -29,7 +29,7 @@ func TestBeside(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	if text, err := Compare(r, of(5, 2.6)); err != nil || !strings.Contains(text, "1 of 1 ratios") {
+	if text, err := Compare(r, of(5, 2.6)); err != nil || !strings.Contains(text, "1 of 1 ratios") || !strings.Contains(text, "up to 0 of 1 do") {
 		t.Errorf("2.6 is to be expected: %v\n%s", err, text)
 	}
 	if text, err := Compare(r, of(5, 9)); err != nil || !strings.Contains(text, "0 of 1 ratios") {

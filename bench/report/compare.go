@@ -35,10 +35,13 @@ func Compare(a, b *Report) (string, error) {
 		}
 	}
 	text := fmt.Sprintf("%s\n%s figures are the same, among them %s ratios: medians of the second run within what the first states.\n", t.String(), all, ratios)
+	if len(a.Others)+1 >= enoughRuns {
+		text += fmt.Sprintf("Each ratio has its chance of 1 in 20 to lie outside: up to %d of %d do in 95 of 100 runs.\n", byChance(ratios.all), ratios.all)
+	}
 	if once > 0 {
 		text += fmt.Sprintf("%d others are measured once a run: no spread is stated.\n", once)
 	}
-	return text, nil
+	return text + fmt.Sprintf("The first ran on %s%s; the second on %s%s.\n", a.Machine.CPU, a.Machine.costs(), b.Machine.CPU, b.Machine.costs()), nil
 }
 
 // tally is how many are the same, of how many.

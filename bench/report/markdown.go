@@ -16,8 +16,8 @@ func (r *Report) Markdown() string {
 		text.WriteString("**A quick run:** sizes and rounds are cut down, so that the figures are for orientation only.\n\n")
 	}
 	m := r.Machine
-	fmt.Fprintf(&text, "%s, %d cores, %s GB of memory; %s, Linux %s. Seed %d. It took %s.\n\n",
-		m.CPU, m.Cores, number(float64(m.Memory)/(1<<30)), m.OS, m.Kernel, r.Seed, lasting(r.Took))
+	fmt.Fprintf(&text, "%s, %d cores, %s GB of memory; %s, Linux %s%s. Seed %d. It took %s.\n\n",
+		m.CPU, m.Cores, number(float64(m.Memory)/(1<<30)), m.OS, m.Kernel, m.costs(), r.Seed, lasting(r.Took))
 	if len(r.Versions) > 0 {
 		text.WriteString("Versions: " + joined(r.Versions, " ") + ".\n\n")
 	}
@@ -37,6 +37,14 @@ func (r *Report) Markdown() string {
 		text.WriteString("\n" + s.markdown())
 	}
 	return text.String()
+}
+
+// costs is what its kernel takes, where that was measured.
+func (m Machine) costs() string {
+	if m.Call == 0 || m.Touch == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", where a system call takes %s µs and the first touch of a page %s µs", number(m.Call/1000), number(m.Touch/1000))
 }
 
 // Summary is the table of all bars, and how many are met.

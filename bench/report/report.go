@@ -30,11 +30,13 @@ type Other struct {
 
 // Machine is where it ran.
 type Machine struct {
-	CPU    string `json:"cpu"`
-	Cores  int    `json:"cores"`
-	Memory int64  `json:"memory_bytes"`
-	OS     string `json:"os"`
-	Kernel string `json:"kernel"`
+	CPU    string  `json:"cpu"`
+	Cores  int     `json:"cores"`
+	Memory int64   `json:"memory_bytes"`
+	OS     string  `json:"os"`
+	Kernel string  `json:"kernel"`
+	Call   float64 `json:"system_call_ns,omitempty"` // of one that does nothing; 0: not measured
+	Touch  float64 `json:"page_touch_ns,omitempty"`  // of a page, for the first time; 0: not measured
 }
 
 // Scenario is what one scenario measured.

@@ -37,6 +37,17 @@ func (f Figure) Stated() (least, most float64, ok bool) {
 	return least, most, true
 }
 
+// byChance is how many of so many figures may lie outside what is stated in 95 of 100 runs, if all of it is
+// right and they do not depend on one another: each has its 1 in 20.
+func byChance(figures int) int {
+	outside := distuv.Binomial{N: float64(figures), P: 1 - expected}
+	k := 0
+	for outside.CDF(float64(k)) < expected {
+		k++
+	}
+	return k
+}
+
 // nextWithin is the prediction interval of one more of such values:
 //
 //	mean ± t(n-1) · s · √(1 + 1/n)

@@ -51,3 +51,12 @@ func TestStatedHolds(t *testing.T) {
 		t.Errorf("%.3f of the next runs are within what is stated, want %.2f", share, expected)
 	}
 }
+
+// Of one figure none is out by chance in 95 of 100 runs; of 15, two at most: P(0, 1, 2) = 0.46 + 0.37 + 0.13.
+func TestByChance(t *testing.T) {
+	for figures, want := range map[int]int{0: 0, 1: 0, 2: 1, 15: 2} {
+		if got := byChance(figures); got != want {
+			t.Errorf("%d of %d, want %d", got, figures, want)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func example() *Report {
 	fifteen := 15.0
 	return &Report{
 		Begun: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), Took: 184, Quick: true, Seed: 7,
-		Machine:  Machine{CPU: "A CPU", Cores: 2, Memory: 24 << 30, OS: "Debian GNU/Linux 12", Kernel: "6.1.0"},
+		Machine:  Machine{CPU: "A CPU", Cores: 2, Memory: 24 << 30, OS: "Debian GNU/Linux 12", Kernel: "6.1.0", Call: 1018, Touch: 11470},
 		Versions: map[string]string{"product": "v1", "nginx": "1.22.1"},
 		Scenarios: []*Scenario{
 			{

@@ -25,14 +25,12 @@ func Express(ctx context.Context, dir string, clientes []string) (*Rival, error)
 	if _, err := os.Stat(filepath.Join(debianModules, "express")); err != nil {
 		return nil, fmt.Errorf("express: %w: deploy/install.sh node-express", ErrMissing)
 	}
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
 	file := filepath.Join(dir, "server.js")
 	if err := os.WriteFile(file, expressServer, 0o644); err != nil {
 		return nil, err
 	}
 	env := []string{"NODE_ENV=production", "NODE_PATH=" + debianModules}
-	return start(ctx, "express", address, dir, env, node, file, address, strings.Join(clientes, ","))
+	return start(ctx, "express", dir, env, func(address string) ([]string, error) {
+		return []string{node, file, address, strings.Join(clientes, ",")}, nil
+	})
 }

@@ -48,25 +48,20 @@ func HAProxy(ctx context.Context, dir string, routes []Route) (*Rival, error) {
 
 // configured writes the configuration and starts what reads it.
 func configured(ctx context.Context, name, dir, text string, routes []Route, line func(file string) []string) (*Rival, error) {
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
 	t, err := template.New(name).Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	var conf bytes.Buffer
-	err = t.Execute(&conf, struct {
-		Dir, Address string
-		Routes       []Route
-	}{dir, address, routes})
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, name+".conf")
-	if err := os.WriteFile(file, conf.Bytes(), 0o644); err != nil {
-		return nil, err
-	}
-	return start(ctx, name, address, dir, nil, line(file)...)
+	return start(ctx, name, dir, nil, func(address string) ([]string, error) {
+		var conf bytes.Buffer
+		err := t.Execute(&conf, struct {
+			Dir, Address string
+			Routes       []Route
+		}{dir, address, routes})
+		if err != nil {
+			return nil, err
+		}
+		file := filepath.Join(dir, name+".conf")
+		return line(file), os.WriteFile(file, conf.Bytes(), 0o644)
+	})
 }

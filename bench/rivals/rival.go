@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"session-manager/bench/ports"
 )
 
 // ErrMissing: a program is not installed.
@@ -21,6 +23,7 @@ type Rival struct {
 	Name    string
 	Address string // host:port where it serves
 
+	port *ports.Port
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{} // closed when it has ended and been waited for
@@ -33,32 +36,48 @@ const (
 	tailBytes    = 2 << 10 // of its output, in an error
 )
 
-// start runs a program that serves at the address, and returns once that can be connected. What
-// it prints goes to a file of its name in dir.
-func start(ctx context.Context, name, address, dir string, env []string, line ...string) (*Rival, error) {
-	r := &Rival{Name: name, Address: address, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
-	log, err := os.Create(r.log)
+// start runs a program that serves at an address, and returns once that can be connected. line
+// is its path and arguments, by the address. What it prints goes to a file of its name in dir.
+func start(ctx context.Context, name, dir string, env []string, line func(address string) ([]string, error)) (*Rival, error) {
+	port, err := ports.Keep(ports.Loopback)
 	if err != nil {
 		return nil, err
 	}
+	r := &Rival{Name: name, Address: port.Address(), port: port, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	if err := r.start(ctx, env, line); err != nil {
+		port.Close()
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return r, nil
+}
+
+func (r *Rival) start(ctx context.Context, env []string, line func(address string) ([]string, error)) error {
+	words, err := line(r.Address)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(r.log)
+	if err != nil {
+		return err
+	}
 	defer log.Close()
-	r.cmd = exec.Command(line[0], line[1:]...)
-	r.cmd.Dir, r.cmd.Env = dir, append(os.Environ(), env...)
+	r.cmd = exec.Command(words[0], words[1:]...)
+	r.cmd.Dir, r.cmd.Env = filepath.Dir(r.log), append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	// SIGTERM if we die: at SIGKILL a master would leave its workers behind.
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := r.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return err
 	}
 	go func() { // ends with the process, which Close ends and waits for
 		defer close(r.done)
 		_ = r.cmd.Wait() // whoever misses it has the log
 	}()
 	if err := r.await(ctx); err != nil {
-		r.Close()
-		return nil, fmt.Errorf("start %s: %w\n%s", name, err, r.tail())
+		r.end()
+		return fmt.Errorf("%w\n%s", err, r.tail())
 	}
-	return r, nil
+	return nil
 }
 
 func (r *Rival) await(ctx context.Context) error {
@@ -85,6 +104,11 @@ func (r *Rival) PID() int { return r.cmd.Process.Pid }
 
 // Close ends it with all that it started.
 func (r *Rival) Close() {
+	r.end()
+	r.port.Close()
+}
+
+func (r *Rival) end() {
 	_ = syscall.Kill(-r.PID(), syscall.SIGTERM) // gone already: the same to us
 	select {
 	case <-r.done:
@@ -111,13 +135,4 @@ func find(program, install string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s: %w: deploy/install.sh %s", program, ErrMissing, install)
-}
-
-// freeAddress is one on loopback where nobody listens.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

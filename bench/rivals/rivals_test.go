@@ -127,17 +127,16 @@ func TestBare(t *testing.T) {
 
 // One that does not start says why, and leaves nothing.
 func TestDoesNotStart(t *testing.T) {
-	address, err := freeAddress()
-	if err != nil {
-		t.Fatal(err)
+	line := func(words ...string) func(string) ([]string, error) {
+		return func(string) ([]string, error) { return words, nil }
 	}
-	_, err = start(context.Background(), "broken", address, t.TempDir(), nil, "sh", "-c", "echo the reason; exit 3")
+	_, err := start(context.Background(), "broken", t.TempDir(), nil, line("sh", "-c", "echo the reason; exit 3"))
 	if err == nil || !strings.Contains(err.Error(), "the reason") || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err = start(ctx, "slow", address, t.TempDir(), nil, "sleep", "60"); !errors.Is(err, context.Canceled) {
+	if _, err = start(ctx, "slow", t.TempDir(), nil, line("sleep", "60")); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	if _, err := find("no-such-program", "it"); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "install.sh it") {

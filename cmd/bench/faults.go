@@ -14,7 +14,7 @@ type faultsCommand struct {
 	Scenario string        `default:"all" help:"Which: names with commas, or all; see --list. Those that cut need root."`
 	List     bool          `help:"List the scenarios and end."`
 	BinDir   string        `default:"bin" type:"path" help:"Directory of session-manager, etcd and whatsapp-emulator."`
-	Dir      string        `type:"path" help:"Data and logs go here and stay. Default: a temporary directory, removed at the end."`
+	Dir      string        `type:"path" help:"Data and logs go here, below the scenario's name, and stay. Default: a temporary directory, removed at the end."`
 	Out      string        `type:"path" help:"The results go to this file, too, as JSON." placeholder:"FILE"`
 	Verbose  bool          `help:"Tell what goes on, and all notes."`
 	Clientes int           `help:"How many clientes to pair. 0: the scenario's full size."`

@@ -161,6 +161,44 @@ func TestRaiseEndsWhoHoldsTheFence(t *testing.T) {
 	}
 }
 
+// A server that is slow to open a connection is waited for as long as a statement may take.
+func TestConnectionsThatOpenSlowly(t *testing.T) {
+	ctx := deadline(t)
+	server, err := postgres.Start(ctx, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	url, err := server.NewDatabase(ctx, "slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, _, err := openPostgres(Config{URL: url, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := server.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() { opened <- db.PingContext(ctx) }()
+	select {
+	case err = <-opened:
+		t.Errorf("given up while the statement could still wait: %v", err)
+	case <-time.After(hostTimeout + hostTimeout/4):
+	}
+	if err := server.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		err = <-opened
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // One connection is enough to be configured; migrations need a second.
 func TestFewConnections(t *testing.T) {
 	s, err := Open(deadline(t), Config{URL: databases.URL(t), Log: quiet, MaxConns: 1})

@@ -25,6 +25,8 @@ const (
 	// deadPeer is when a connection or a transaction whose other end is silent is given up
 	// (rule 11): a paused process must not keep a fence locked against its successor.
 	deadPeer = 1500 * time.Millisecond
+	// hostTimeout is when a host that does not take a connection is given up.
+	hostTimeout = 2 * time.Second
 	// raiseWait is how long a statement of a raise takes before it ends who holds the fence.
 	raiseWait = time.Second
 	// migrationLock is the advisory lock that migrations take; an arbitrary number.
@@ -38,6 +40,9 @@ func openPostgres(cfg Config) (*sql.DB, dialect, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// A server that many nodes ask for connections at once opens them slowly. To give one up before the
+	// statement that waits for it would leave that refused, and the server with the work to do again.
+	c.ConnConfig.ConnectTimeout = answerTime
 	conns := cfg.MaxConns
 	if conns == 0 {
 		conns = defaultConns
@@ -86,8 +91,8 @@ func postgresConfig(cfg Config) (*pgxpool.Config, error) {
 	c.RuntimeParams["application_name"] = applicationName(cfg.Process)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
-	c.ConnectTimeout = 2 * time.Second
-	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 5 * time.Second, Control: userTimeout}
+	c.ConnectTimeout = hostTimeout
+	dialer := &net.Dialer{Timeout: hostTimeout, KeepAlive: 5 * time.Second, Control: userTimeout}
 	c.DialFunc = dialer.DialContext
 	return pool, nil
 }
