@@ -90,14 +90,11 @@ func (k *keeper) read(en *entry) ownership.Event {
 	return ownership.Taken{}
 }
 
-// pause waits before a call is made again, unless the node ends.
+// pause waits before a call is made again, also where the node has ended and each call fails at
+// once: until the lease is known to be lost, it would be made again without end.
 func (k *keeper) pause(again bool) {
-	if !again {
-		return
-	}
-	select {
-	case <-time.After(k.timing.Retry):
-	case <-k.ctx.Done():
+	if again {
+		time.Sleep(k.timing.Retry)
 	}
 }
 

@@ -23,6 +23,7 @@ type fakeEtcd struct {
 	loseReply int // of so many calls that change something
 	refuse    error
 	cut       bool // no call gets through
+	calls     atomic.Int64
 }
 
 type fakeKey struct{ lease, revision int64 }
@@ -37,6 +38,7 @@ func (f *fakeEtcd) reply() error {
 
 // wait waits for ctx where etcd is cut off.
 func (f *fakeEtcd) wait(ctx context.Context) error {
+	f.calls.Add(1)
 	f.mu.Lock()
 	cut := f.cut
 	f.mu.Unlock()
@@ -189,13 +191,14 @@ type keeperTest struct {
 	sessions *fakeSessions
 	lease    *ownership.Lease
 	ctx      context.Context
+	end      context.CancelFunc // of the process
 }
 
 func newKeeperTest(t *testing.T) *keeperTest {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	k := &keeperTest{
 		etcd:   &fakeEtcd{keys: make(map[ownership.Cliente]fakeKey), revision: 100},
-		fences: &fakeFences{}, sessions: &fakeSessions{}, ctx: ctx,
+		fences: &fakeFences{}, sessions: &fakeSessions{}, ctx: ctx, end: cancel,
 	}
 	timing := ownership.DefaultTiming()
 	timing.Retry = time.Millisecond

@@ -194,3 +194,20 @@ func TestDrainIdleFirst(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// When a process ends, its calls fail at once. Those whose outcomes are unknown are made again at
+// their pace, and no faster: what ends them may be a while away.
+func TestRetriesAfterTheEndKeepTheirPace(t *testing.T) {
+	k := newKeeperTest(t)
+	k.etcd.setCut(true)
+	k.Restore(5)
+	begun := time.Now()
+	k.end()
+	const calls = 20
+	for k.etcd.calls.Load() < calls {
+		time.Sleep(k.timing.Retry)
+	}
+	if took, least := time.Since(begun), (calls-2)*k.timing.Retry; took < least { // the first two wait for nothing
+		t.Errorf("%d calls in %v, want %v at least", calls, took, least)
+	}
+}

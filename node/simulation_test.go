@@ -99,7 +99,7 @@ func (s *simulation) disturb(life int) {
 	long := time.Duration(200+s.random(12000)) * time.Millisecond
 	etcdLinks, storeLinks := []*link{n.toEtcd, n.fromEtcd}, []*link{n.toStore, n.fromStore}
 	other := s.nodes[s.random(len(s.nodes))]
-	switch s.random(12) {
+	switch s.random(13) {
 	case 10: // one that hears nothing more is taken for dead
 		for _, l := range append(etcdLinks, storeLinks...) {
 			l.set(true, 0)
@@ -120,6 +120,15 @@ func (s *simulation) disturb(life int) {
 			time.Sleep(long)
 			other.boot(life)
 		}
+	case 12: // a process crashes on the way to its next lease, with calls under way
+		for _, l := range etcdLinks {
+			l.set(false, 2*time.Second)
+		}
+		s.etcd.accuse(n.name)
+		time.Sleep(time.Duration(s.random(int(4 * time.Second))))
+		n.kill()
+		time.Sleep(long)
+		n.boot(life)
 	case 0:
 		n.kill()
 		time.Sleep(long)
