@@ -162,7 +162,7 @@ func TestOwnerKeyIsMineByLeaseAndIncarnation(t *testing.T) {
 func TestLeaseExpires(t *testing.T) {
 	c := server(t)
 	ctx := deadline(t)
-	lease, granted, err := c.Grant(ctx, 2*time.Second)
+	lease, granted, err := c.Grant(ctx, 4*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestCallsWorkSoonAfterAnOutage(t *testing.T) {
 	}
 	relay.cut()
 	e.Close()
-	for outage := time.Now(); time.Since(outage) < 8*time.Second; {
+	for outage := time.Now(); time.Since(outage) < 10*time.Second; {
 		if err := c.Ping(ctx); err == nil {
 			t.Fatal("a server that is not there answered")
 		}
@@ -38,8 +38,9 @@ func TestCallsWorkSoonAfterAnOutage(t *testing.T) {
 	t.Cleanup(e.Close)
 	relay.to(e.Endpoint())
 	back := eventually(t, 30*time.Second, "a call works", func() bool { return c.Ping(ctx) == nil })
-	// The longest back-off is 1 s and 20 % of jitter; the rest is for a busy machine.
-	if back > 2500*time.Millisecond {
+	// The longest back-off is 1 s and 20 % of jitter, where gRPC's own would have come to 6.6 s by
+	// now; the rest is for a busy machine.
+	if back > 4*time.Second {
 		t.Errorf("calls work again %v after the server was back", back)
 	}
 	t.Logf("calls work again after %v", back)
