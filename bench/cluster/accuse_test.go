@@ -38,7 +38,7 @@ func TestWrongAccusationOverlapsNobody(t *testing.T) {
 		}
 		t.Logf("%s accused: all READY after %v", victim.Name(), time.Since(begun).Round(time.Millisecond))
 		for _, c := range w.clientes {
-			w.took(c, w.write(c, "after an accusation"), 5*time.Second)
+			w.took(c, w.write(c, "after an accusation"), soon)
 		}
 	}
 	w.clean(0)

@@ -46,7 +46,7 @@ func TestRefusalsSayWhatTheContractSays(t *testing.T) {
 		{502, `<html>bad gateway</html>`, "", "", "GET /qr-code: 502 <html>bad gateway</html>"},
 	} {
 		url, _ := answering(t, text(tt.status, tt.body))
-		_, err := cluster.NewClient(url).QRCode(within(t, time.Second), 51)
+		_, err := cluster.NewClient(url).QRCode(within(t, soon), 51)
 		var refused *cluster.Refusal
 		if !errors.As(err, &refused) || refused.Status != tt.status || refused.Code != tt.code || refused.State != tt.state || err.Error() != tt.shown {
 			t.Errorf("%s: got %v", tt.body, err)
@@ -62,7 +62,7 @@ func TestStatusNamesTheOwner(t *testing.T) {
 		}
 		text(200, `{"cliente_id":51,"state":"READY","can_send_messages":true,"needs_qr":false,"reconnection_attempts":0}`)(w, r)
 	})
-	s, err := cluster.NewClient(url).Status(within(t, time.Second), 51)
+	s, err := cluster.NewClient(url).Status(within(t, soon), 51)
 	if err != nil || s.State != "READY" || s.Owner != "node2" || s.Epoch != "1-7" || !s.CanSend || s.Cliente != 51 {
 		t.Fatalf("%+v, %v", s, err)
 	}
@@ -74,14 +74,14 @@ func TestClientGoesToTheNextNodeWhereOneIsDown(t *testing.T) {
 	up, n := answering(t, text(200, `{"owner":null,"epoch":null,"placement":"node1","vouched_by":null}`))
 	client := cluster.NewClient(down.URL, up)
 	for range 4 {
-		if o, err := client.Owner(within(t, time.Second), 51); err != nil || o.Owner != "" || o.Placement != "node1" {
+		if o, err := client.Owner(within(t, soon), 51); err != nil || o.Owner != "" || o.Placement != "node1" {
 			t.Fatalf("%+v, %v", o, err)
 		}
 	}
 	if n.Load() != 4 {
 		t.Fatalf("%d answers", n.Load())
 	}
-	_, err := cluster.NewClient(down.URL).ClusterInfo(within(t, time.Second))
+	_, err := cluster.NewClient(down.URL).ClusterInfo(within(t, soon))
 	if !cluster.NotCarriedOut(err) {
 		t.Fatalf("no connection counts as unknown: %v", err)
 	}
@@ -97,7 +97,7 @@ func TestWaitsReportWhatTheySawLast(t *testing.T) {
 
 func TestWaitBackRefusesAQRCode(t *testing.T) {
 	url, _ := answering(t, text(200, `{"state":"RECONNECTING"}`), text(200, `{"state":"QR_REQUIRED","needs_qr":true}`))
-	if _, err := cluster.NewClient(url).WaitBack(within(t, time.Second), 51, "node1"); !errors.Is(err, cluster.ErrNeededQR) {
+	if _, err := cluster.NewClient(url).WaitBack(within(t, soon), 51, "node1"); !errors.Is(err, cluster.ErrNeededQR) {
 		t.Fatalf("got %v", err)
 	}
 	url, _ = answering(t, text(200, `{"state":"READY"}`))
@@ -115,12 +115,12 @@ func TestSendUntilTriesOnWithOneKey(t *testing.T) {
 		}
 	}
 	url, _ := answering(t, note(text(503, "{}")), note(text(409, `{"error":true,"code":"SESSION_NOT_READY"}`)), note(text(200, `{"ok":true,"message_id":"ID"}`)))
-	sent, tries, err := cluster.NewClient(url).SendUntil(within(t, 5*time.Second), 51, cluster.Message{To: "1", Text: "x", Key: "k"})
+	sent, tries, err := cluster.NewClient(url).SendUntil(within(t, soon), 51, cluster.Message{To: "1", Text: "x", Key: "k"})
 	if err != nil || tries != 3 || sent.MessageID != "ID" || fmt.Sprint(keys) != "[k k k]" {
 		t.Fatalf("%+v after %d tries, keys %v, %v", sent, tries, keys, err)
 	}
 	url, n := answering(t, text(422, `{"error":true,"code":"KEY_REUSED"}`))
-	if _, _, err := cluster.NewClient(url).SendUntil(within(t, time.Second), 51, cluster.Message{Key: "k"}); err == nil || n.Load() != 1 {
+	if _, _, err := cluster.NewClient(url).SendUntil(within(t, soon), 51, cluster.Message{Key: "k"}); err == nil || n.Load() != 1 {
 		t.Fatalf("a refusal for good was repeated %d times: %v", n.Load(), err)
 	}
 	if _, _, err := cluster.NewClient(url).SendUntil(context.Background(), 51, cluster.Message{}); err == nil {

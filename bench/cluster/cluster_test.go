@@ -17,7 +17,7 @@ func TestRequestsAtAnyNodeReachTheOwner(t *testing.T) {
 		owner := w.owner(c)
 		epochs := make(map[string]bool)
 		for _, n := range w.Nodes() {
-			s, err := n.Client().Status(within(t, 5*time.Second), c)
+			s, err := n.Client().Status(within(t, soon), c)
 			if err != nil || s.State != "READY" || s.Owner != owner.Name() {
 				t.Errorf("cliente %s at %s: %+v, %v; want READY by %s", c, n.Name(), s, err, owner.Name())
 			}
@@ -31,9 +31,9 @@ func TestRequestsAtAnyNodeReachTheOwner(t *testing.T) {
 		if len(epochs) != 1 || epochs[""] {
 			t.Errorf("cliente %s: epochs %v, want one", c, epochs)
 		}
-		w.took(c, w.write(c, "hola"), 5*time.Second)
+		w.took(c, w.write(c, "hola"), soon)
 	}
-	info, err := w.Client().ClusterInfo(within(t, 5*time.Second))
+	info, err := w.Client().ClusterInfo(within(t, soon))
 	w.must(err)
 	owned := 0
 	for _, n := range info.Nodes {
@@ -93,7 +93,7 @@ func (w *world) killOwner(c ownership.Cliente, round int) {
 	w.send(survivors, c, text("after"))
 	w.arrivedOnce(c, text("before"), text("during"), text("after"))
 	w.must(victim.Restart(within(w.t, 20*time.Second)))
-	w.must(victim.Client().WaitMember(within(w.t, 10*time.Second), victim.Name(), true))
+	w.must(victim.Client().WaitMember(within(w.t, soon), victim.Name(), true))
 }
 
 // A planned end: the clientes move before the node is gone, and it exits with 0.
@@ -109,7 +109,7 @@ func TestTerminatedOwnerHandsOver(t *testing.T) {
 	for _, c := range its {
 		w.send(w.Client(), c, "after the move")
 		w.arrivedOnce(c, "after the move")
-		w.took(c, w.write(c, "hola"), 5*time.Second)
+		w.took(c, w.write(c, "hola"), soon)
 	}
 	w.clean(0)
 }
@@ -142,14 +142,14 @@ func TestSingleNodeRestarts(t *testing.T) {
 		}
 		t.Logf("%s: all back %v after the start", stop.name, time.Since(begun).Round(time.Millisecond))
 		for _, c := range w.clientes {
-			s, err := n.Client().Status(within(t, 5*time.Second), c)
+			s, err := n.Client().Status(within(t, soon), c)
 			if err != nil || s.State != "READY" {
 				t.Errorf("after %s: cliente %s: %+v, %v", stop.name, c, s, err)
 			}
 			w.send(n.Client(), c, "after "+stop.name)
 			w.arrivedOnce(c, "after "+stop.name)
 		}
-		devices, err := w.Emulator.Devices(within(t, 5*time.Second))
+		devices, err := w.Emulator.Devices(within(t, soon))
 		w.must(err)
 		for _, d := range devices {
 			if d.Logins != round+2 {

@@ -24,7 +24,7 @@ func TestEtcdMembersStopAndComeBack(t *testing.T) {
 	if len(c.Etcd) != 3 || len(c.PIDs()) != 4 {
 		t.Fatalf("%d members, processes %v", len(c.Etcd), c.PIDs())
 	}
-	if _, err := c.Emulator.AddPhone(within(t, 5*time.Second), "5491100000001", "Ana"); err != nil {
+	if _, err := c.Emulator.AddPhone(within(t, soon), "5491100000001", "Ana"); err != nil {
 		t.Fatal(err)
 	}
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{c.Etcd[0].Endpoint()}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
@@ -41,7 +41,7 @@ func TestEtcdMembersStopAndComeBack(t *testing.T) {
 			}
 		}
 	}
-	if err := put("1", 5*time.Second); err != nil {
+	if err := put("1", soon); err != nil {
 		t.Fatal(err)
 	}
 	c.Etcd[2].Kill()
@@ -57,13 +57,13 @@ func TestEtcdMembersStopAndComeBack(t *testing.T) {
 	if err := c.Etcd[1].Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Etcd[2].Restart(within(t, 10*time.Second)); err != nil {
+	if err := c.Etcd[2].Restart(within(t, soon)); err != nil {
 		t.Fatal(err)
 	}
 	if err := put("4", 30*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := c.Etcd[2].Terminate(within(t, 10*time.Second)); err != nil || c.Etcd[2].Running() {
+	if code, err := c.Etcd[2].Terminate(within(t, soon)); err != nil || c.Etcd[2].Running() {
 		t.Fatalf("code %d, %v", code, err)
 	}
 }

@@ -16,7 +16,7 @@ func TestStoreFailover(t *testing.T) {
 	w := begin(t, 6, cluster.Options{Nodes: 3, Store: cluster.Postgres})
 	for _, c := range w.clientes {
 		w.send(w.Client(), c, "before")
-		w.took(c, w.write(c, "before"), 5*time.Second)
+		w.took(c, w.write(c, "before"), soon)
 	}
 	logins := w.logins(w.clientes)
 	w.must(w.Store.Server.FailOver(within(t, 30*time.Second)))
@@ -38,7 +38,7 @@ func TestStoreFailover(t *testing.T) {
 	for i, c := range w.clientes {
 		w.send(w.Client(), c, "after")
 		w.arrivedOnce(c, "before", fmt.Sprintf("during %d", i), "after")
-		w.took(c, w.write(c, "after"), 5*time.Second)
+		w.took(c, w.write(c, "after"), soon)
 		if number := cluster.NumberOf(c); w.logins(w.clientes)[number] == logins[number] {
 			t.Errorf("cliente %s has not logged in anew", c)
 		}

@@ -51,7 +51,7 @@ func withEtcdData(t *testing.T) (*world, string) {
 
 // revisionSeen is the highest of etcd's revisions that the nodes have written down.
 func (w *world) revisionSeen() (revision int64) {
-	ctx := within(w.t, 5*time.Second)
+	ctx := within(w.t, soon)
 	db, err := pgx.Connect(ctx, w.Store.URL())
 	w.must(err)
 	defer db.Close(ctx)
@@ -75,7 +75,7 @@ func (w *world) barred(cause string) {
 	time.Sleep(8 * time.Second) // longer than a lease
 	for _, c := range w.clientes {
 		w.send(w.Client(), c, "while etcd is not to be trusted")
-		w.took(c, w.write(c, "while etcd is not to be trusted"), 5*time.Second)
+		w.took(c, w.write(c, "while etcd is not to be trusted"), soon)
 	}
 	out, err := exec.CommandContext(within(t, 30*time.Second), filepath.Join(built.Dir(t), "session-manager"),
 		"new-generation", "--store", w.Store.URL(), "--yes").CombinedOutput()
@@ -89,7 +89,7 @@ func (w *world) barred(cause string) {
 		}))
 		w.send(w.Client(), c, "in the new generation")
 		w.arrivedOnce(c, "while etcd is not to be trusted", "in the new generation")
-		w.took(c, w.write(c, "in the new generation"), 5*time.Second)
+		w.took(c, w.write(c, "in the new generation"), soon)
 	}
 	w.clean(0)
 }

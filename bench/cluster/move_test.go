@@ -64,7 +64,7 @@ func (w *world) traffic(every time.Duration) (stop func() (sent []string, longes
 // shownOnce checks that Ana's phone shows each text once.
 func (w *world) shownOnce(texts []string) {
 	w.t.Helper()
-	inbox, err := w.Emulator.Inbox(within(w.t, 10*time.Second), ana)
+	inbox, err := w.Emulator.Inbox(within(w.t, soon), ana)
 	w.must(err)
 	shown := make(map[string]int)
 	for _, m := range inbox {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"session-manager/bench/cluster"
 )
@@ -19,7 +18,7 @@ import (
 const fakeParent = "cluster-parent"
 
 func parent(bin, dir string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
 	c, err := cluster.Start(ctx, cluster.Options{Nodes: 1, Embedded: true, BinDir: bin, Dir: dir})
 	if err != nil {

@@ -38,7 +38,7 @@ func TestEtcdOutageCostsNoSession(t *testing.T) {
 					<-pace.C
 					for _, c := range w.clientes {
 						text := fmt.Sprintf("%s %d.%d", limit, c, n)
-						ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+						ctx, cancel := context.WithTimeout(context.Background(), soon)
 						if _, err := w.Client().Send(ctx, c, message(c, text)); err != nil {
 							t.Errorf("send during the outage: %v", err)
 						}
@@ -50,7 +50,7 @@ func TestEtcdOutageCostsNoSession(t *testing.T) {
 			w.must(c.stop(w.Etcd[0]))
 			sends(away)
 			for _, c := range w.clientes {
-				w.took(c, w.write(c, "while etcd is away"), 5*time.Second)
+				w.took(c, w.write(c, "while etcd is away"), soon)
 			}
 			w.must(c.cont(w.Etcd[0]))
 			sends(8 * time.Second)

@@ -30,7 +30,7 @@ func fakes(t *testing.T, nodes int, told ...string) (*cluster.Cluster, error) {
 			t.Fatal(err)
 		}
 	}
-	c, err := cluster.Start(within(t, 10*time.Second), cluster.Options{
+	c, err := cluster.Start(within(t, soon), cluster.Options{
 		Nodes: nodes, Embedded: true, BinDir: fakeDir(t), Dir: dir,
 	})
 	if c != nil {
@@ -57,7 +57,7 @@ func TestTerminateReturnsTheExitCode(t *testing.T) {
 	if !n.Running() || n.URL() == "http://" || n.PeerURL() == "http://" || n.GossipAddr() == "" {
 		t.Fatalf("running %v, url %s, peer %s, gossip %s", n.Running(), n.URL(), n.PeerURL(), n.GossipAddr())
 	}
-	code, err := n.Terminate(within(t, 5*time.Second))
+	code, err := n.Terminate(within(t, soon))
 	if code != 0 || err != nil || n.Running() {
 		t.Fatalf("code %d, %v, running %v", code, err, n.Running())
 	}
@@ -80,7 +80,7 @@ func TestTerminateSaysWhoDoesNotEnd(t *testing.T) {
 func TestKillIsCode137(t *testing.T) {
 	n := mustFakes(t, "deaf")
 	n.Kill()
-	if code, err := n.Wait(within(t, time.Second)); code != 128+int(syscall.SIGKILL) || err != nil {
+	if code, err := n.Wait(within(t, soon)); code != 128+int(syscall.SIGKILL) || err != nil {
 		t.Fatalf("code %d, %v", code, err)
 	}
 }
@@ -89,14 +89,14 @@ func TestRestartKeepsAddresses(t *testing.T) {
 	n := mustFakes(t)
 	url, pid := n.URL(), n.PID()
 	for range 3 {
-		if err := n.Restart(within(t, 5*time.Second)); err != nil {
+		if err := n.Restart(within(t, soon)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n.URL() != url || n.PID() == pid {
 		t.Fatalf("url %s, was %s; pid %d, was %d", n.URL(), url, n.PID(), pid)
 	}
-	if err := n.Start(within(t, time.Second)); err == nil {
+	if err := n.Start(within(t, soon)); err == nil {
 		t.Fatal("started twice")
 	}
 }
@@ -116,7 +116,7 @@ func TestPauseStopsAndResumeGoesOn(t *testing.T) {
 	if err := n.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := n.Wait(within(t, 5*time.Second)); code != 0 || err != nil {
+	if code, err := n.Wait(within(t, soon)); code != 0 || err != nil {
 		t.Fatalf("code %d, %v", code, err)
 	}
 }
@@ -133,7 +133,7 @@ func state(t *testing.T, pid int) string {
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	err := cluster.Await(within(t, 5*time.Second), what, func(context.Context) (bool, string, error) { return ok(), "no", nil })
+	err := cluster.Await(within(t, soon), what, func(context.Context) (bool, string, error) { return ok(), "no", nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestStartOfWhatIsNeverReadyEndsWithCtx(t *testing.T) {
 }
 
 func TestStartNamesMissingPrograms(t *testing.T) {
-	_, err := cluster.Start(within(t, time.Second), cluster.Options{Nodes: 1, BinDir: t.TempDir()})
+	_, err := cluster.Start(within(t, soon), cluster.Options{Nodes: 1, BinDir: t.TempDir()})
 	if !errors.Is(err, cluster.ErrNotBuilt) {
 		t.Fatalf("got %v", err)
 	}
@@ -174,7 +174,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "parent"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := cluster.Start(within(t, 10*time.Second), cluster.Options{Nodes: 1, Embedded: true, BinDir: fakeDir(t), Dir: dir})
+	c, err := cluster.Start(within(t, soon), cluster.Options{Nodes: 1, Embedded: true, BinDir: fakeDir(t), Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if len(c.PIDs()) != 0 {
 		t.Errorf("PIDs after Close: %v", c.PIDs())
 	}
-	if _, err := c.AddNode(within(t, time.Second)); err == nil {
+	if _, err := c.AddNode(within(t, soon)); err == nil {
 		t.Error("a node was added to a closed cluster")
 	}
 }

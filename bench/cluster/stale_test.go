@@ -25,7 +25,7 @@ func TestStaleOwnerChangesNothing(t *testing.T) {
 			its := w.ownedBy(victim)
 			for _, c := range its { // so that what follows is on a session that stands
 				w.send(w.Client(), c, "before")
-				w.took(c, w.write(c, "before"), 5*time.Second)
+				w.took(c, w.write(c, "before"), soon)
 			}
 			logins := w.logins(its)
 
@@ -36,14 +36,14 @@ func TestStaleOwnerChangesNothing(t *testing.T) {
 			}
 			w.back(its, victim, moveLimit+5*time.Second)
 			for _, c := range its {
-				w.took(c, ids[c], 5*time.Second)
+				w.took(c, ids[c], soon)
 				w.send(w.Client(victim), c, "by the successor")
 			}
 			stored := w.settled()
 			mark := w.lastEvent()
 
 			w.must(victim.Resume())
-			w.must(victim.Client().WaitMember(within(t, 15*time.Second), victim.Name(), true))
+			w.must(victim.Client().WaitMember(within(t, soon), victim.Name(), true))
 			w.staleEnded(its, logins)
 			if now := w.settled(); now != stored {
 				t.Errorf("the stale owner changed what is stored: %s", firstDifference(stored, now))
@@ -56,7 +56,7 @@ func TestStaleOwnerChangesNothing(t *testing.T) {
 				}
 				w.send(victim.Client(), c, "after")
 				w.arrivedOnce(c, "before", "by the successor", "after")
-				w.took(c, w.write(c, "after"), 5*time.Second)
+				w.took(c, w.write(c, "after"), soon)
 			}
 			w.clean(int64(len(its)))
 		})
@@ -70,8 +70,8 @@ func TestStaleOwnerWithSendsUnderWay(t *testing.T) {
 	c := w.clientes[0]
 	victim := w.owner(c)
 	its := w.ownedBy(victim)
-	audit := newAudit(within(t, 10*time.Second), t, w.Store.URL())
-	begun := audit.now(within(t, 5*time.Second), t)
+	audit := newAudit(within(t, soon), t, w.Store.URL())
+	begun := audit.now(within(t, soon), t)
 	ctx, stop := context.WithCancel(within(t, 60*time.Second))
 	defer stop()
 	var (
@@ -102,8 +102,8 @@ func TestStaleOwnerWithSendsUnderWay(t *testing.T) {
 	await(t, "sends before the pause", arrived(10))
 	w.must(victim.Pause())
 	w.back(its, victim, moveLimit+5*time.Second)
-	succeeded := audit.now(within(t, 5*time.Second), t)
-	if audit.of(within(t, 5*time.Second), t, victim.Name(), begun) == "" {
+	succeeded := audit.now(within(t, soon), t)
+	if audit.of(within(t, soon), t, victim.Name(), begun) == "" {
 		t.Error("the audit has nothing of what the owner wrote before the pause: it is blind")
 	}
 	mu.Lock()
@@ -111,7 +111,7 @@ func TestStaleOwnerWithSendsUnderWay(t *testing.T) {
 	mu.Unlock()
 	await(t, "sends by the successor", arrived(n+10))
 	w.must(victim.Resume())
-	w.must(victim.Client().WaitMember(within(t, 15*time.Second), victim.Name(), true))
+	w.must(victim.Client().WaitMember(within(t, soon), victim.Name(), true))
 	mu.Lock()
 	n = len(texts)
 	mu.Unlock()
@@ -123,7 +123,7 @@ func TestStaleOwnerWithSendsUnderWay(t *testing.T) {
 			t.Errorf("%s: %v", texts[i], err)
 		}
 	}
-	if wrote := audit.of(within(t, 5*time.Second), t, victim.Name(), succeeded); wrote != "" {
+	if wrote := audit.of(within(t, soon), t, victim.Name(), succeeded); wrote != "" {
 		t.Errorf("the stale owner wrote when others owned its clientes: %s", wrote)
 	}
 	w.arrivedOnce(c, texts...)
@@ -149,7 +149,7 @@ func insist(client *cluster.Client, c ownership.Cliente, text string) (err error
 // logins are the numbers of the devices' latest logins, by phone number.
 func (w *world) logins(clientes []ownership.Cliente) map[string]int {
 	w.t.Helper()
-	devices, err := w.Emulator.Devices(within(w.t, 5*time.Second))
+	devices, err := w.Emulator.Devices(within(w.t, soon))
 	w.must(err)
 	logins := make(map[string]int)
 	for _, c := range clientes {
@@ -167,7 +167,7 @@ func (w *world) logins(clientes []ownership.Cliente) map[string]int {
 
 func (w *world) lastEvent() int64 {
 	w.t.Helper()
-	stats, err := w.Emulator.Stats(within(w.t, 5*time.Second))
+	stats, err := w.Emulator.Stats(within(w.t, soon))
 	w.must(err)
 	return stats.LastEvent
 }
@@ -195,7 +195,7 @@ func (w *world) staleEnded(clientes []ownership.Cliente, logins map[string]int) 
 	w.t.Helper()
 	for _, c := range clientes {
 		number := cluster.NumberOf(c)
-		w.must(cluster.Await(within(w.t, 10*time.Second), "end of the old socket of "+number, func(ctx context.Context) (bool, string, error) {
+		w.must(cluster.Await(within(w.t, soon), "end of the old socket of "+number, func(ctx context.Context) (bool, string, error) {
 			events, err := w.Emulator.Events(ctx, 0)
 			for _, e := range events {
 				if e.Kind == emulator.KindLogout && e.Number == number && e.Login == logins[number] {
@@ -211,7 +211,7 @@ func (w *world) staleEnded(clientes []ownership.Cliente, logins map[string]int) 
 // close its socket, no more.
 func (w *world) silentSince(mark int64, clientes []ownership.Cliente, logins map[string]int) {
 	w.t.Helper()
-	events, err := w.Emulator.Events(within(w.t, 5*time.Second), mark)
+	events, err := w.Emulator.Events(within(w.t, soon), mark)
 	w.must(err)
 	for _, e := range events {
 		if e.Login != 0 && e.Login <= logins[e.Number] && e.Kind != emulator.KindLogout {

@@ -15,7 +15,7 @@ import (
 func TestStoreOutageLosesNoMessage(t *testing.T) {
 	w := begin(t, 6, cluster.Options{Nodes: 2, Store: cluster.Postgres})
 	for _, c := range w.clientes {
-		w.took(c, w.write(c, "before"), 5*time.Second) // ratchets are there
+		w.took(c, w.write(c, "before"), soon) // ratchets are there
 	}
 	logins := w.logins(w.clientes)
 	w.Store.Server.Kill()

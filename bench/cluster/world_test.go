@@ -15,6 +15,7 @@ import (
 const (
 	ana       = "5491122220000" // a phone that is nobody's account
 	moveLimit = 10 * time.Second
+	soon      = 20 * time.Second // for what takes no time: a stalled machine is no failure
 )
 
 // world is a running cluster of real programs, with paired clientes 51, 52, ...
@@ -73,7 +74,7 @@ func (w *world) must(err error) {
 // owner is the node that owns a cliente.
 func (w *world) owner(c ownership.Cliente) *cluster.Node {
 	w.t.Helper()
-	o, err := w.Client().Owner(within(w.t, 5*time.Second), c)
+	o, err := w.Client().Owner(within(w.t, soon), c)
 	w.must(err)
 	n := w.Node(o.Owner)
 	if n == nil {
@@ -126,14 +127,14 @@ func message(c ownership.Cliente, text string) cluster.Message {
 func (w *world) arrivedOnce(c ownership.Cliente, texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		w.must(w.WaitShownOnce(within(w.t, 5*time.Second), ana, message(c, text).Text))
+		w.must(w.WaitShownOnce(within(w.t, soon), ana, message(c, text).Text))
 	}
 }
 
 // write has Ana write to a cliente.
 func (w *world) write(c ownership.Cliente, text string) (id string) {
 	w.t.Helper()
-	id, err := w.Emulator.SendMessage(within(w.t, 5*time.Second), ana, cluster.NumberOf(c), text)
+	id, err := w.Emulator.SendMessage(within(w.t, soon), ana, cluster.NumberOf(c), text)
 	w.must(err)
 	return id
 }
@@ -149,7 +150,7 @@ func (w *world) took(c ownership.Cliente, id string, limit time.Duration) {
 // and as many overlaps as the test has forced.
 func (w *world) clean(overlaps int64) {
 	w.t.Helper()
-	stats, err := w.Clean(within(w.t, 5*time.Second))
+	stats, err := w.Clean(within(w.t, soon))
 	if stats.Overlaps == overlaps && stats.RatchetForks == 0 && stats.Undecryptable == 0 && stats.Empty == 0 {
 		w.t.Logf("referee: %d logins, %d messages, %d again under their ID, %d gaps, %d overlaps", stats.Logins, stats.Messages, stats.Duplicates, stats.RatchetGaps, stats.Overlaps)
 		return
