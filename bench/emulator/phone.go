@@ -74,6 +74,7 @@ func newPhone(e *Emulator, a *account) *phone {
 		retries: make(map[messageKey]int),
 		devices: make(map[string]chainOrder),
 	}
+	p.mail.read = sync.NewCond(&p.mail.mu)
 	return p
 }
 
@@ -96,7 +97,7 @@ func (p *phone) bundle() []node {
 // deliver hands the phone a stanza. It never blocks: the phone works in its own goroutine,
 // which exists while there is something to do.
 func (p *phone) deliver(n node) {
-	if p.mail.put(n) && p.e.ctx.Err() == nil {
+	if p.e.ctx.Err() == nil && p.mail.put(n) {
 		p.e.wg.Go(func() { p.mail.drain(p.receive) })
 	}
 }
@@ -106,7 +107,10 @@ type mailbox struct {
 	mu      sync.Mutex // guards what follows
 	waiting []node
 	busy    bool
-	away    bool // nobody reads
+	away    bool       // nobody reads
+	arrived int        // so many stanzas, ever
+	taken   int        // of them; what came of these is done
+	read    *sync.Cond // tells of taken and busy
 }
 
 // put appends, and says whether the caller must start a reader.
@@ -114,7 +118,17 @@ func (m *mailbox) put(n node) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waiting = append(m.waiting, n)
+	m.arrived++
 	return m.beginLocked()
+}
+
+// caughtUp returns when all that has arrived by now is taken, or nobody reads.
+func (m *mailbox) caughtUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for arrived := m.arrived; m.busy && m.taken < arrived; {
+		m.read.Wait()
+	}
 }
 
 // setAway says whether anybody reads, and returns whether the caller must start a reader.
@@ -141,6 +155,7 @@ func (m *mailbox) drain(take func(node)) {
 			if len(m.waiting) == 0 {
 				m.waiting = nil
 			}
+			m.read.Broadcast()
 			m.mu.Unlock()
 			return
 		}
@@ -148,16 +163,23 @@ func (m *mailbox) drain(take func(node)) {
 		m.waiting = m.waiting[1:]
 		m.mu.Unlock()
 		take(next)
+		m.mu.Lock()
+		m.taken++
+		m.read.Broadcast()
+		m.mu.Unlock()
 	}
 }
 
-// Inbox is what the phone of number has received and decrypted, oldest first.
+// Inbox is what the phone of number has received and decrypted, oldest first. Whatever was
+// acknowledged to its sender before the call is among it, unless the phone is away or could not
+// decrypt it: the phone works off first what has arrived.
 func (e *Emulator) Inbox(number string) ([]Message, error) {
 	a, err := e.accountByNumber(number)
 	if err != nil {
 		return nil, err
 	}
 	p := a.phone
+	p.mail.caughtUp()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([]Message, len(p.inbox))
@@ -167,12 +189,14 @@ func (e *Emulator) Inbox(number string) ([]Message, error) {
 	return out, nil
 }
 
-// Sent is what the linked devices of number have sent, as its phone was told.
+// Sent is what the linked devices of number have sent, as its phone was told. It waits for the
+// phone as Inbox does.
 func (e *Emulator) Sent(number string) ([]SentCopy, error) {
 	a, err := e.accountByNumber(number)
 	if err != nil {
 		return nil, err
 	}
+	a.phone.mail.caughtUp()
 	a.phone.mu.Lock()
 	defer a.phone.mu.Unlock()
 	return append([]SentCopy{}, a.phone.copies...), nil
