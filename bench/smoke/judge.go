@@ -21,7 +21,8 @@ func (t *traffic) judge(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%q waited %v, more than %v", text, wait.Round(time.Millisecond), t.Longest))
 		}
 	}
-	return errors.Join(first(errs), t.outgoing(ctx), t.incoming(ctx), t.referee(ctx))
+	// incoming reads the emulator's events up to the end, which tell of the others' findings.
+	return errors.Join(first(errs), t.incoming(ctx), t.outgoing(ctx), t.referee(ctx))
 }
 
 // first joins a few errors of a kind, and says how many there are.
@@ -44,12 +45,12 @@ func (t *traffic) outgoing(ctx context.Context) error {
 		shown[m.Text]++
 	}
 	var errs []error
-	for text, acknowledged := range t.sent {
+	for text, id := range t.sent {
 		switch n := shown[text]; {
 		case n > 1:
 			errs = append(errs, fmt.Errorf("doubled: %q is shown %d times", text, n))
-		case n == 0 && acknowledged:
-			errs = append(errs, fmt.Errorf("lost: %q was acknowledged and is not shown", text))
+		case n == 0 && id != "":
+			errs = append(errs, fmt.Errorf("lost: %q was acknowledged and is not shown; what happened to %s: %+v", text, id, t.trail[id]))
 		}
 	}
 	if shown["smoke contract"] != 1 || shown["something else"] != 0 {
@@ -72,7 +73,7 @@ func (t *traffic) incoming(ctx context.Context) error {
 				open, one = open+1, m
 			}
 		}
-		return open == 0, fmt.Sprintf("%d of %d are not; what happened to one: %+v", open, len(t.written), t.trail[one]), nil
+		return open == 0, fmt.Sprintf("%d of %d are not; what happened to one: %+v", open, len(t.written), t.trail[one.id]), nil
 	})
 	if t.Incoming != nil {
 		for m := range t.written {

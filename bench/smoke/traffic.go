@@ -26,24 +26,24 @@ type traffic struct {
 	*smoke
 
 	mu        sync.Mutex               // guards what follows
-	sent      map[string]bool          // text → acknowledged
+	sent      map[string]string        // text → ID; "": not acknowledged
 	waits     map[string]time.Duration // text → first try to acknowledgement
 	again     int                      // tries beyond the first
 	longest   time.Duration            // of waits
 	longestAt time.Time
 	failures  []error
-	written   map[incoming]bool             // by the writer
-	taken     map[incoming]bool             // accounts have a receipt of it; their own sends have some, too
-	trail     map[incoming][]emulator.Event // all that happened to it
-	events    int64                         // of the emulator, seen up to this one
-	wrong     []emulator.Event              // of them, what must not be
+	written   map[incoming]bool           // by the writer
+	taken     map[incoming]bool           // accounts have a receipt of it; their own sends have some, too
+	trail     map[string][]emulator.Event // ID → all that happened to that message
+	events    int64                       // of the emulator, seen up to this one
+	wrong     []emulator.Event            // of them, what must not be
 }
 
 // incoming is a message to an account.
 type incoming struct{ number, id string }
 
 func newTraffic(s *smoke) *traffic {
-	return &traffic{smoke: s, sent: make(map[string]bool), waits: make(map[string]time.Duration), written: make(map[incoming]bool), taken: make(map[incoming]bool), trail: make(map[incoming][]emulator.Event)}
+	return &traffic{smoke: s, sent: make(map[string]string), waits: make(map[string]time.Duration), written: make(map[incoming]bool), taken: make(map[incoming]bool), trail: make(map[string][]emulator.Event)}
 }
 
 // run uses all clientes until stop, and returns when what was begun has ended.
@@ -73,12 +73,12 @@ func every(stop <-chan struct{}, pause time.Duration, do func(i int)) {
 // send sends as a careful caller does: again under its key until it is acknowledged.
 func (t *traffic) send(ctx context.Context, c ownership.Cliente, text string) {
 	t.mu.Lock()
-	t.sent[text] = false
+	t.sent[text] = ""
 	t.mu.Unlock()
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
-	_, tries, err := t.client.SendUntil(ctx, c, cluster.Message{To: friend, Text: text, Key: strings.ReplaceAll(text, " ", "-")})
+	sent, tries, err := t.client.SendUntil(ctx, c, cluster.Message{To: friend, Text: text, Key: strings.ReplaceAll(text, " ", "-")})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waits[text] = time.Since(begun)
@@ -86,7 +86,10 @@ func (t *traffic) send(ctx context.Context, c ownership.Cliente, text string) {
 		t.longest, t.longestAt = t.waits[text], begun
 	}
 	t.again += tries - 1
-	t.sent[text] = err == nil
+	t.sent[text] = sent.MessageID
+	if err == nil && sent.MessageID == "" {
+		err = fmt.Errorf("send %q: 200 without a message_id", text)
+	}
 	if err != nil {
 		t.failures = append(t.failures, err)
 	}
@@ -127,7 +130,7 @@ func (t *traffic) look(ctx context.Context) error {
 		}
 		t.events = e.N
 		m := incoming{e.Number, e.ID}
-		t.trail[m] = append(t.trail[m], e)
+		t.trail[e.ID] = append(t.trail[e.ID], e)
 		switch e.Kind {
 		case emulator.KindFork, emulator.KindUndecryptable, emulator.KindEmpty:
 			t.wrong = append(t.wrong, e)
