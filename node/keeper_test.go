@@ -202,8 +202,10 @@ func TestRetriesAfterTheEndKeepTheirPace(t *testing.T) {
 	k.etcd.setCut(true)
 	const calls = 20
 	called := func(n int64) {
-		for k.etcd.calls.Load() < n {
-			time.Sleep(k.timing.Retry)
+		for limit := time.Now().Add(10 * time.Second); k.etcd.calls.Load() < n; time.Sleep(k.timing.Retry) {
+			if time.Now().After(limit) {
+				t.Fatalf("%d calls, waited in vain for %d", k.etcd.calls.Load(), n)
+			}
 		}
 	}
 	k.Restore(5)

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"session-manager/bench/postgres"
 	"session-manager/node/ownership"
 )
 
@@ -55,15 +54,7 @@ func TestLineageIsWrittenDown(t *testing.T) {
 // node writes it down.
 func TestFailover(t *testing.T) {
 	ctx := deadline(t)
-	server, err := postgres.Start(ctx, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	url, err := server.NewDatabase(ctx, "failover")
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, url := serverOfItsOwn(t)
 	s := born(t, url)
 	was := birth(t, s).Is
 	server.Kill()

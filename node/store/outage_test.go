@@ -14,18 +14,24 @@ import (
 	"session-manager/node/ownership"
 )
 
-// A store that hangs, crashes, comes back or cannot be written is unavailable, and fences nobody.
-func TestOutage(t *testing.T) {
-	ctx := deadline(t)
-	server, err := postgres.Start(ctx, postgres.Options{})
+// serverOfItsOwn is a Postgres that a test may hurt, and its database "own".
+func serverOfItsOwn(t *testing.T) (server *postgres.Server, url string) {
+	t.Helper()
+	server, err := postgres.Start(deadline(t), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	url, err := server.NewDatabase(ctx, "outage")
-	if err != nil {
+	if url, err = server.NewDatabase(deadline(t), "own"); err != nil {
 		t.Fatal(err)
 	}
+	return server, url
+}
+
+// A store that hangs, crashes, comes back or cannot be written is unavailable, and fences nobody.
+func TestOutage(t *testing.T) {
+	ctx := deadline(t)
+	server, url := serverOfItsOwn(t)
 	s := open(t, url, "n1")
 	s.answer = 300 * time.Millisecond
 	a, device, hold := paired(t, s, 5, 10, "5491100000001")
@@ -90,7 +96,7 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantBack("after the crash")
-	if _, err := s.db.Exec(ctx, "ALTER DATABASE outage SET default_transaction_read_only = on"); err != nil {
+	if _, err := s.db.Exec(ctx, "ALTER DATABASE own SET default_transaction_read_only = on"); err != nil {
 		t.Fatal(err)
 	}
 	if err := server.Restart(ctx); err != nil {
@@ -164,15 +170,7 @@ func TestRaiseEndsWhoHoldsTheFence(t *testing.T) {
 // A server that is slow to open a connection is waited for as long as a statement may take.
 func TestConnectionsThatOpenSlowly(t *testing.T) {
 	ctx := deadline(t)
-	server, err := postgres.Start(ctx, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	url, err := server.NewDatabase(ctx, "slow")
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, url := serverOfItsOwn(t)
 	db, _, err := openPostgres(Config{URL: url, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
