@@ -22,8 +22,8 @@ type fakeEtcd struct {
 	keys      map[ownership.Cliente]fakeKey
 	loseReply int // of so many calls that change something
 	refuse    error
-	cut       bool // no call gets through
-	calls     atomic.Int64
+	cut       bool          // no call gets through
+	stuck     chan struct{} // gets one for each call that does not get through, where there is room
 }
 
 type fakeKey struct{ lease, revision int64 }
@@ -38,12 +38,15 @@ func (f *fakeEtcd) reply() error {
 
 // wait waits for ctx where etcd is cut off.
 func (f *fakeEtcd) wait(ctx context.Context) error {
-	f.calls.Add(1)
 	f.mu.Lock()
 	cut := f.cut
 	f.mu.Unlock()
 	if !cut {
 		return nil
+	}
+	select {
+	case f.stuck <- struct{}{}:
+	default:
 	}
 	<-ctx.Done()
 	return ownership.ErrUnknownOutcome

@@ -199,20 +199,16 @@ func TestDrainIdleFirst(t *testing.T) {
 // their pace, and no faster: what ends them may be a while away.
 func TestRetriesAfterTheEndKeepTheirPace(t *testing.T) {
 	k := newKeeperTest(t)
-	k.etcd.setCut(true)
 	const calls = 20
-	called := func(n int64) {
-		for limit := time.Now().Add(10 * time.Second); k.etcd.calls.Load() < n; time.Sleep(k.timing.Retry) {
-			if time.Now().After(limit) {
-				t.Fatalf("%d calls, waited in vain for %d", k.etcd.calls.Load(), n)
-			}
-		}
-	}
+	k.etcd.stuck = make(chan struct{}, calls)
+	k.etcd.setCut(true)
 	k.Restore(5)
-	called(1)
+	wait(t, "the first call", k.etcd.stuck)
 	begun := time.Now()
 	k.end()
-	called(calls)
+	for range calls - 1 {
+		wait(t, "the next call", k.etcd.stuck)
+	}
 	if took, least := time.Since(begun), (calls-2)*k.timing.Retry; took < least { // the first two wait for nothing
 		t.Errorf("%d calls in %v, want %v at least", calls, took, least)
 	}
