@@ -148,17 +148,9 @@ func (m *mailbox) beginLocked() bool {
 }
 
 func (m *mailbox) drain(take func(node)) {
-	for {
-		m.mu.Lock()
-		if len(m.waiting) == 0 || m.away {
-			m.busy = false
-			if len(m.waiting) == 0 {
-				m.waiting = nil
-			}
-			m.read.Broadcast()
-			m.mu.Unlock()
-			return
-		}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.waiting) > 0 && !m.away {
 		next := m.waiting[0]
 		m.waiting = m.waiting[1:]
 		m.mu.Unlock()
@@ -166,8 +158,12 @@ func (m *mailbox) drain(take func(node)) {
 		m.mu.Lock()
 		m.taken++
 		m.read.Broadcast()
-		m.mu.Unlock()
 	}
+	m.busy = false
+	if len(m.waiting) == 0 {
+		m.waiting = nil
+	}
+	m.read.Broadcast()
 }
 
 // Inbox is what the phone of number has received and decrypted, oldest first. Whatever was
