@@ -58,6 +58,9 @@ func (e *Emulator) handler() http.Handler {
 		}
 		return struct{}{}, e.Unlink(r.PathValue("number"), in.Device)
 	}))
+	mux.HandleFunc("POST /phones/{number}/forget", control(http.StatusOK, func(r *http.Request) (any, error) {
+		return struct{}{}, e.ForgetSessions(r.PathValue("number"))
+	}))
 	mux.HandleFunc("POST /phones/{number}/messages", control(http.StatusOK, func(r *http.Request) (any, error) {
 		var in struct{ To, Text string }
 		if err := decode(r, &in); err != nil {

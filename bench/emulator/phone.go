@@ -210,3 +210,16 @@ func (p *phone) targetsLocked(to *account) []types.JID {
 	}
 	return slices.DeleteFunc(targets, func(j types.JID) bool { return j == p.account.lid })
 }
+
+// ForgetSessions has the phone of number lose its Signal sessions, as after a restored backup. It
+// asks again for what comes in them, and begins new ones for what it sends.
+func (e *Emulator) ForgetSessions(number string) error {
+	a, err := e.accountByNumber(number)
+	if err != nil {
+		return err
+	}
+	a.phone.mu.Lock()
+	defer a.phone.mu.Unlock()
+	clear(a.phone.store.Sessions.(*memStore).sessions)
+	return nil
+}

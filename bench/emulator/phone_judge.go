@@ -16,11 +16,13 @@ type chainOrder map[string]*chainLine
 
 type chainLine struct {
 	current [32]byte
+	login   int // in which current was used first
 	past    map[[32]byte]bool
 }
 
 // judgeChain finds the fork that the ratchets cannot see: a device that goes back to a chain
-// of the same session that it has left. A session's chains only follow one another.
+// of the same session that it has left. A session's chains only follow one another, but of two
+// frames of one login that are made at the same moment the earlier may leave later (see ratchets).
 func (p *phone) judgeChain(sender types.JID, id string, m *protocol.SignalMessage) {
 	if sender.Device == 0 {
 		return // another phone
@@ -42,22 +44,28 @@ func (p *phone) judgeChain(sender types.JID, id string, m *protocol.SignalMessag
 	}
 	key := m.SenderRatchetKey().PublicKey()
 	if line.past[key] {
-		p.e.mu.Lock()
-		login := 0
-		if d := p.e.deviceLocked(sender); d != nil && d.conn != nil {
-			login = d.conn.login
+		if login := p.loginOf(sender); login != line.login {
+			p.e.note(Event{Kind: KindFork, Number: p.numberOf(sender), Device: p.deviceName(sender), Peer: p.account.pn.String(), ID: id, Login: login,
+				Detail: "went back to a chain that its session had left"})
 		}
-		p.e.mu.Unlock()
-		p.e.note(Event{Kind: KindFork, Number: p.numberOf(sender), Device: p.deviceName(sender), Peer: p.account.pn.String(), ID: id, Login: login,
-			Detail: "went back to a chain that its session had left"})
 		return
 	}
 	if line.current != key {
 		if line.current != ([32]byte{}) {
 			line.past[line.current] = true
 		}
-		line.current = key
+		line.current, line.login = key, p.loginOf(sender)
 	}
+}
+
+// loginOf is the number of a device's present login, 0 where it has none.
+func (p *phone) loginOf(sender types.JID) int {
+	p.e.mu.Lock()
+	defer p.e.mu.Unlock()
+	if d := p.e.deviceLocked(sender); d != nil && d.conn != nil {
+		return d.conn.login
+	}
+	return 0
 }
 
 // checkDevice verifies that a linked device which begins a session was linked by its

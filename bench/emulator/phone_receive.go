@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mau.fi/libsignal/groups"
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/libsignal/session"
 	"go.mau.fi/libsignal/signalerror"
+	"go.mau.fi/libsignal/state/record"
+	"go.mau.fi/libsignal/util/optional"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
@@ -97,9 +100,13 @@ func (p *phone) decrypt(n *node, sender types.JID) (*waE2E.Message, error) {
 func (p *phone) decryptDirect(n *node, sender types.JID, kind string, ciphertext []byte) ([]byte, error) {
 	ctx := context.Background()
 	address := sender.SignalAddress()
-	cipher := session.NewCipher(session.NewBuilderFromSignal(p.store, address, signal), address)
+	builder := session.NewBuilderFromSignal(p.store, address, signal)
+	known, err := p.store.LoadSession(ctx, address)
+	if err != nil {
+		return nil, err
+	}
 	var inner *protocol.SignalMessage
-	var plain []byte
+	used := optional.NewEmptyUint32() // ID of the one-time key
 	switch kind {
 	case "pkmsg":
 		message, err := protocol.NewPreKeySignalMessageFromBytes(ciphertext, signal.PreKeySignalMessage, signal.SignalMessage)
@@ -109,24 +116,67 @@ func (p *phone) decryptDirect(n *node, sender types.JID, kind string, ciphertext
 		if err = p.checkDevice(n, sender, message.IdentityKey().PublicKey().PublicKey()); err != nil {
 			return nil, err
 		}
-		if plain, err = cipher.DecryptMessage(ctx, message); err != nil {
+		if used, err = builder.Process(ctx, known, message); err != nil {
 			return nil, err
 		}
 		inner = message.WhisperMessage()
 	case "msg":
-		message, err := protocol.NewSignalMessageFromBytes(ciphertext, signal.SignalMessage)
-		if err != nil {
+		if known.IsFresh() {
+			return nil, fmt.Errorf("%w %s", signalerror.ErrNoSessionForUser, address)
+		}
+		if inner, err = protocol.NewSignalMessageFromBytes(ciphertext, signal.SignalMessage); err != nil {
 			return nil, err
 		}
-		if plain, err = cipher.Decrypt(ctx, message); err != nil {
-			return nil, err
-		}
-		inner = message
 	default:
 		return nil, fmt.Errorf("ciphertext of type %q", kind)
 	}
+	plain, stepped, err := decryptWith(ctx, session.NewCipher(builder, address), known, inner)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.store.Sessions.PutSession(ctx, address.String(), signal.Session.Serialize(stepped)); err != nil {
+		return nil, err
+	}
+	if !used.IsEmpty {
+		if err := p.store.RemovePreKey(ctx, used.Value); err != nil {
+			return nil, err
+		}
+	}
 	p.judgeChain(sender, text(n, "id"), inner)
 	return plain, nil
+}
+
+// decryptWith decrypts with the session that the message is of, which becomes the current one, and
+// returns the stepped record. All other sessions stay as they are: after both sides have begun at once
+// there are two, and either may be used next. libsignal's Go port, unlike those in phones, also steps
+// the sessions that it tries in vain.
+func decryptWith(ctx context.Context, cipher *session.Cipher, known *record.Session, message *protocol.SignalMessage) ([]byte, *record.SessionStructure, error) {
+	raw := known.Serialize()
+	for i := -1; i < len(known.PreviousSessionStates()); i++ { // -1 is the current session
+		all, err := signal.Session.Deserialize(raw)
+		if err != nil {
+			return nil, nil, err
+		}
+		tried := all.SessionState
+		if i >= 0 {
+			tried = all.PreviousStates[i]
+			all.PreviousStates = append([]*record.StateStructure{all.SessionState}, slices.Delete(all.PreviousStates, i, i+1)...)
+		}
+		state, err := record.NewStateFromStructure(tried, signal.State)
+		if err != nil {
+			return nil, nil, err
+		}
+		plain, _, err := cipher.DecryptWithState(ctx, state, message)
+		switch {
+		case errors.Is(err, signalerror.ErrOldCounter):
+			return nil, nil, err
+		case err != nil:
+			continue
+		}
+		all.SessionState, err = signal.State.Deserialize(state.Serialize())
+		return plain, all, err
+	}
+	return nil, nil, signalerror.ErrNoValidSessions
 }
 
 func (p *phone) decryptGroup(chat, sender types.JID, ciphertext []byte) ([]byte, error) {

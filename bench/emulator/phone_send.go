@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.mau.fi/libsignal/ecc"
 	signalidentity "go.mau.fi/libsignal/keys/identity"
@@ -58,10 +59,7 @@ func (p *phone) send(target *account, id string, message *waE2E.Message) error {
 	if err != nil {
 		return err
 	}
-	// Keys are fetched before phone.mu is taken where another phone's lock is needed.
-	bundles := p.fetch(targets)
-
-	p.mu.Lock()
+	bundles := p.lockWithKeys(targets)
 	parts := make([]node, 0, len(targets))
 	for _, j := range targets {
 		content := plain
@@ -105,12 +103,35 @@ func sentCopy(to types.JID, message *waE2E.Message) *waE2E.Message {
 	return &waE2E.Message{DeviceSentMessage: &waE2E.DeviceSentMessage{DestinationJID: proto.String(to.String()), Message: message}}
 }
 
+// lockWithKeys locks p.mu, and returns the keys of the devices that the phone has no session with. They
+// are fetched before the lock is taken, as another phone's may be needed, and again where a session was
+// lost meanwhile.
+func (p *phone) lockWithKeys(targets []types.JID) map[types.JID]*prekey.Bundle {
+	for {
+		bundles := p.fetch(targets)
+		p.mu.Lock()
+		lost := slices.ContainsFunc(targets, func(j types.JID) bool {
+			_, asked := bundles[j]
+			return !asked && !p.hasSessionLocked(j)
+		})
+		if !lost {
+			return bundles
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *phone) hasSessionLocked(with types.JID) bool {
+	has, _ := p.store.Sessions.HasSession(context.Background(), with.SignalAddress().String())
+	return has
+}
+
 // fetch gets the keys of the devices that the phone has no session with.
 func (p *phone) fetch(targets []types.JID) map[types.JID]*prekey.Bundle {
 	var fresh []types.JID
 	p.mu.Lock()
 	for _, j := range targets {
-		if has, _ := p.store.Sessions.HasSession(context.Background(), j.SignalAddress().String()); !has {
+		if !p.hasSessionLocked(j) {
 			fresh = append(fresh, j)
 		}
 	}
@@ -118,9 +139,7 @@ func (p *phone) fetch(targets []types.JID) map[types.JID]*prekey.Bundle {
 	bundles := make(map[types.JID]*prekey.Bundle, len(fresh))
 	for _, j := range fresh {
 		n := p.e.bundle(j)
-		if b, err := readBundle(j, &n); err == nil {
-			bundles[j] = b
-		}
+		bundles[j], _ = readBundle(j, &n) // nil where none can be had
 	}
 	return bundles
 }

@@ -3,6 +3,7 @@ package emulator
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 
 	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/whatsmeow/store"
@@ -15,7 +16,9 @@ import (
 // skmsg. Within a chain the counter only grows, so:
 //
 //	the counter is the next          → as it should be
-//	the counter is further           → a gap: a state was stored whose frame never left; harmless
+//	the counter is further           → a gap: a state was stored whose frame never left, or leaves late; harmless
+//	the counter was skipped before   → a late frame, if by the same login: an answer to a retry receipt and
+//	                                   a send step in turn, and their frames may leave in the other order
 //	counter and ciphertext are known → the network's resend, if the message ID is the same too
 //	anything else                    → a fork: two copies of the state have been used
 //
@@ -36,6 +39,8 @@ type chain struct {
 	next   uint32 // the counter that follows
 	login  int    // that used it last
 	recent []step // the last ones, for telling a resend
+
+	skipped map[uint32]int // the last counters that were gone past, each with the login that did
 }
 
 type step struct {
@@ -79,6 +84,11 @@ func (r *ratchets) book(at chainID, s step) (verdict, string) {
 		c = &chain{}
 		r.chains[at] = c
 	}
+	if login, ok := c.skipped[s.counter]; ok && login == s.login {
+		delete(c.skipped, s.counter)
+		c.remember(s)
+		return verdictGood, ""
+	}
 	if s.counter < c.next {
 		for _, old := range c.recent {
 			if old.counter != s.counter {
@@ -92,15 +102,30 @@ func (r *ratchets) book(at chainID, s step) (verdict, string) {
 		return verdictFork, fmt.Sprintf("to %s: counter %d by login %d, after login %d had reached %d", at.to, s.counter, s.login, c.login, c.next-1)
 	}
 	skipped := s.counter - c.next
-	c.next, c.login = s.counter+1, s.login
-	c.recent = append(c.recent, s)
-	if len(c.recent) > remembered {
-		c.recent = append([]step(nil), c.recent[len(c.recent)-remembered/2:]...)
+	for n := s.counter - min(skipped, remembered); n < s.counter; n++ {
+		c.skip(n, s.login)
 	}
+	c.next, c.login = s.counter+1, s.login
+	c.remember(s)
 	if skipped > 0 {
 		return verdictGap, fmt.Sprintf("to %s: %d counters skipped before %d", at.to, skipped, s.counter)
 	}
 	return verdictGood, ""
+}
+
+func (c *chain) remember(s step) {
+	c.recent = append(c.recent, s)
+	if len(c.recent) > remembered {
+		c.recent = append([]step(nil), c.recent[len(c.recent)-remembered/2:]...)
+	}
+}
+
+func (c *chain) skip(counter uint32, login int) {
+	if c.skipped == nil {
+		c.skipped = make(map[uint32]int)
+	}
+	maps.DeleteFunc(c.skipped, func(n uint32, _ int) bool { return n+remembered < counter })
+	c.skipped[counter] = login
 }
 
 var signal = store.SignalProtobufSerializer

@@ -26,6 +26,7 @@ func TestRatchetBook(t *testing.T) {
 		"one key, same ID, new ciphertext":  {{0, 1, 'a', "A", verdictGood}, {0, 2, 'b', "A", verdictFork}},
 		"the same ciphertext as another ID": {{0, 1, 'a', "A", verdictGood}, {0, 2, 'a', "B", verdictFork}},
 		"a step back into a gap":            {{0, 1, 'a', "A", verdictGood}, {5, 1, 'b', "B", verdictGap}, {3, 2, 'c', "C", verdictFork}},
+		"two frames in the other order":     {{1, 1, 'b', "B", verdictGap}, {0, 1, 'a', "A", verdictGood}, {0, 1, 'c', "C", verdictFork}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRatchets()
