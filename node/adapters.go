@@ -93,10 +93,18 @@ func sessionError(err error) error {
 	if err == nil {
 		return nil
 	}
+	var refusal *session.Refusal
+	if errors.As(err, &refusal) {
+		return &api.Refusal{Code: refusal.Code, Until: refusal.Until, Message: err.Error()}
+	}
 	for _, pair := range []struct{ session, api error }{
 		{session.ErrNotReady, api.ErrNotReady},
 		{session.ErrInvalidRecipient, api.ErrInvalidRecipient},
 		{session.ErrReachedNobody, api.ErrReachedNobody},
+		{session.ErrNotOnWhatsApp, api.ErrNotOnWhatsApp},
+		{session.ErrGroupUnknown, api.ErrGroupUnknown},
+		{session.ErrNotInGroup, api.ErrNotInGroup},
+		{session.ErrNoAnswer, api.ErrNoAnswer},
 		{session.ErrKeyReused, api.ErrKeyReused},
 		{session.ErrStoreUnavailable, api.ErrStoreUnavailable},
 		{session.ErrPairingExpired, api.ErrPairingExpired},

@@ -149,6 +149,43 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func TestFaultA11Refusals(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	for _, row := range []struct {
+		name  string
+		err   error
+		code  int
+		retry string
+		want  string
+	}{
+		{"recipient", &api.Refusal{Code: 463}, 403, "", `"code":"RECIPIENT_REFUSED","message":"WhatsApp does not let this account write to this recipient (463) - the recipient has to write first","retryable":false,"whatsapp_code":463}`},
+		{"lock", &api.Refusal{Code: 463, Until: until}, 429, "3599", `"code":"REACHOUT_LOCKED","message":"WhatsApp lets this account begin no new chats for now - wait until the time given","retryable":true,"whatsapp_code":463,"until":"` + until.UTC().Format(time.RFC3339) + `"}`},
+		{"rate", &api.Refusal{Code: 429}, 429, "60", `"code":"WHATSAPP_RATE_LIMITED","message":"WhatsApp limits the rate of this account (429) - send more slowly","retryable":true,"whatsapp_code":429}`},
+		{"calm down", &api.Refusal{Code: 420}, 429, "60", `"code":"WHATSAPP_RATE_LIMITED","message":"WhatsApp limits the rate of this account (420) - send more slowly","retryable":true,"whatsapp_code":420}`},
+		{"another code", &api.Refusal{Code: 479, Message: "refused"}, 422, "", `"code":"SEND_REFUSED","message":"refused","retryable":false,"whatsapp_code":479}`},
+		{"unknown number", api.ErrNotOnWhatsApp, 404, "", `"code":"NOT_ON_WHATSAPP","message":"This number is not on WhatsApp - check its country and area code"}`},
+		{"unknown group", api.ErrGroupUnknown, 404, "", `"code":"GROUP_UNKNOWN","message":"WhatsApp knows no such group"}`},
+		{"group of others", api.ErrNotInGroup, 403, "", `"code":"RECIPIENT_REFUSED","message":"This account is not in the group"}`},
+		{"no answer to a query", api.ErrNoAnswer, 503, "1", `"code":"WHATSAPP_UNAVAILABLE","message":"WhatsApp did not answer, message not sent - retry"}`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newFakeSession(api.Snapshot{State: api.Ready})
+			s.sendErr = fmt.Errorf("wrapped: %w", row.err)
+			w := newWorld()
+			w.session = s
+			w.at[51] = Location{Owner: "n1", Mine: true}
+			r := start(t, w, nil)
+			got := ask(t, "POST", "http://"+r.public+"/send", `{"to":"5491100000002","message":"hola"}`, cliente)
+			if want := `{"error":true,` + row.want; got.code != row.code || got.body != want {
+				t.Errorf("%d %s\nwant %d %s", got.code, got.body, row.code, want)
+			}
+			if retry := got.header.Get("Retry-After"); (retry == "") != (row.retry == "") || len(retry) != len(row.retry) {
+				t.Errorf("Retry-After %q, want about %q", retry, row.retry)
+			}
+		})
+	}
+}
+
 func status(state, connected, canSend, needsQR, recoverable, action, qr string) string {
 	return fmt.Sprintf(`{"cliente_id":51,"connected":%s,"state":"%s","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":%s,"needs_qr":%s,"is_recoverable":%s,"recommended_action":"%s","qr_code_base64":%s}`,
 		connected, state, canSend, needsQR, recoverable, action, qr)

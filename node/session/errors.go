@@ -9,6 +9,14 @@ var (
 	ErrInvalidRecipient = errors.New("recipient is neither a phone number with country code nor a JID")
 	// ErrReachedNobody: no device of the recipient could be encrypted for.
 	ErrReachedNobody = errors.New("message reached no device of the recipient")
+	// ErrNotOnWhatsApp: WhatsApp knows no account of this number. Nothing was sent.
+	ErrNotOnWhatsApp = errors.New("number is not on WhatsApp")
+	// ErrGroupUnknown: WhatsApp knows no such group. Nothing was sent.
+	ErrGroupUnknown = errors.New("WhatsApp knows no such group")
+	// ErrNotInGroup: the account is not in the group. Nothing was sent.
+	ErrNotInGroup = errors.New("this account is not in the group")
+	// ErrNoAnswer: WhatsApp did not answer what had to be asked before the message. Nothing was sent.
+	ErrNoAnswer = errors.New("WhatsApp did not answer a question that the message depends on")
 	// ErrKeyReused: the idempotency key stands for another body.
 	ErrKeyReused = errors.New("idempotency key was used for another message")
 	// ErrStoreUnavailable: the credential store did not answer. Nothing was sent.

@@ -6,6 +6,7 @@ type metrics struct {
 	states    *prometheus.GaugeVec
 	logins    prometheus.Counter
 	sends     *prometheus.CounterVec // by outcome
+	refusals  *prometheus.CounterVec // by WhatsApp's code
 	incoming  *prometheus.CounterVec // by outcome
 	slowStops prometheus.Counter
 	panics    prometheus.Counter
@@ -20,6 +21,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_logins_total", Help: "Successful logins to WhatsApp."}),
 		sends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_sends_total", Help: "Messages that callers asked to send, by outcome."}, []string{"outcome"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_send_refusals_total", Help: "Messages that WhatsApp refused, by its code."}, []string{"code"}),
 		incoming: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_incoming_total", Help: "Messages that WhatsApp delivered, by outcome."}, []string{"outcome"}),
 		slowStops: prometheus.NewCounter(prometheus.CounterOpts{
@@ -29,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "session_manager_whatsapp_reachable", Help: "1 when the last attempt to reach WhatsApp succeeded."}),
 	}
-	r.MustRegister(m.states, m.logins, m.sends, m.incoming, m.slowStops, m.panics, m.reachable)
+	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.slowStops, m.panics, m.reachable)
 	return m
 }
 

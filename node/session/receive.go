@@ -31,6 +31,8 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (ok bool) {
 	case *events.UndecryptableMessage:
 		// whatsmeow asks its sender for another copy; many of these mean a ruined ratchet.
 		s.engine.metrics.incoming.WithLabelValues("undecryptable").Inc()
+	case *events.NotifyAccountReachoutTimelock:
+		s.lock(e)
 	case *events.QR, *events.PairSuccess, *events.PairError, *events.ManualLoginReconnect, *events.Connected,
 		*events.KeepAliveTimeout, *events.KeepAliveRestored, *events.Disconnected, *events.LoggedOut,
 		*events.StreamReplaced, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure, *events.StreamError:

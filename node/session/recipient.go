@@ -1,11 +1,14 @@
 package session
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
+	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 
 	"session-manager/node/ownership"
@@ -68,4 +71,50 @@ func reachedSomeone(to types.JID, own []types.JID, addresses []string) bool {
 		}
 	}
 	return false
+}
+
+// resolve returns the JID under which WhatsApp knows a recipient. It asks where the LID of a phone
+// number is not stored yet, as whatsmeow would; WhatsApp may answer with another form of the number (one
+// with Brazil's ninth digit, or without). ErrNotOnWhatsApp: it knows none.
+func resolve(ctx context.Context, client *whatsmeow.Client, to types.JID) (types.JID, error) {
+	if to.Server != types.DefaultUserServer {
+		return to, nil
+	}
+	lid, err := client.Store.LIDs.GetLIDForPN(ctx, to)
+	if err != nil || !lid.IsEmpty() {
+		return to, err
+	}
+	users, err := client.GetUserInfo(ctx, []types.JID{to})
+	if err != nil {
+		return to, err
+	}
+	if user, ok := users[to]; ok && !user.LID.IsEmpty() {
+		return to, nil
+	}
+	for known, user := range users {
+		if len(users) == 1 && !user.LID.IsEmpty() {
+			return known, nil
+		}
+	}
+	return to, ErrNotOnWhatsApp
+}
+
+// alone says whether a group has nobody in it but the account itself.
+func alone(ctx context.Context, client *whatsmeow.Client, to types.JID, own []types.JID) bool {
+	if to.Server != types.GroupServer {
+		return false
+	}
+	group, err := client.GetGroupInfo(ctx, to)
+	if err != nil {
+		return false
+	}
+	for _, member := range group.Participants {
+		mine := slices.ContainsFunc(own, func(jid types.JID) bool {
+			return jid.User == member.JID.User || jid.User == member.PhoneNumber.User || jid.User == member.LID.User
+		})
+		if !mine {
+			return false
+		}
+	}
+	return true
 }

@@ -32,6 +32,11 @@ type Sent struct {
 const (
 	// ackTimeout is how long the server's acknowledgement is waited for. The callers' clock is 30 s.
 	ackTimeout = 15 * time.Second
+	// minAttempt is the least time that an attempt at a message is begun with: WhatsApp answers within a
+	// second or two, and an attempt that is cut off has an unknown outcome.
+	minAttempt = 2 * time.Second
+	// answerTime is kept of a request's time for its answer's way back to the caller.
+	answerTime = 500 * time.Millisecond
 	// maxSends is how many messages of one cliente may wait: whatsmeow sends one at a time.
 	maxSends = 128
 )
@@ -39,8 +44,8 @@ const (
 // Send sends a text and returns once WhatsApp's server has acknowledged it, or had before
 // under the same key.
 //
-// Nothing was sent: ErrNotReady, ErrInvalidRecipient, ErrKeyReused, ErrStoreUnavailable,
-// ErrBusy. ErrReachedNobody: the server took it, but for no device. ownership.ErrUnknownOutcome:
+// Nothing was sent: ErrNotReady, ErrInvalidRecipient, ErrNotOnWhatsApp, ErrGroupUnknown, ErrNotInGroup,
+// ErrKeyReused, ErrStoreUnavailable, ErrNoAnswer, ErrBusy; a Refusal was not delivered. ErrReachedNobody: the server took it, but for no device. ownership.ErrUnknownOutcome:
 // it may have been sent; asking again under the same key is safe. An error of ownership
 // (ErrFenced, ErrLeaseLost, ErrReleased, ErrHandedOver, ErrDraining): likewise, but ask the next owner.
 func (s *Session) Send(ctx context.Context, m Message) (Sent, error) {
@@ -59,18 +64,20 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 	}
 	defer s.leave()
 	// whatsmeow sends one message at a time, and its lock knows no ctx; so the turn is waited for here.
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return Sent{}, ErrBusy
-	case <-s.ctx.Done():
-		return Sent{}, s.cause()
+	if err := s.takeTurn(ctx); err != nil {
+		return Sent{}, err
 	}
+	defer func() { <-s.turn }()
 	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key, m.BodyHash), BodyHash: m.BodyHash}
 	stored, tried := false, false // the send stands in the store; a frame may have left
 	for {
-		t := s.transmit(to, m.Text, send, !stored)
+		limit, ok := attemptLimit(ctx)
+		if !ok && tried {
+			return Sent{}, fmt.Errorf("%w: no time is left to try again", ownership.ErrUnknownOutcome)
+		} else if !ok {
+			return Sent{}, ErrBusy
+		}
+		t := s.transmit(to, m.Text, send, !stored, limit)
 		stored = stored || t.stored
 		switch {
 		case t.err == nil:
@@ -95,6 +102,9 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 			if tried && errors.Is(t.err, ErrStoreUnavailable) {
 				return Sent{}, fmt.Errorf("%w: %v", ownership.ErrUnknownOutcome, t.err) // not this time, but maybe before
 			}
+			if !tried && !t.stored && errors.Is(t.err, context.DeadlineExceeded) && s.ctx.Err() == nil {
+				return Sent{}, fmt.Errorf("%w: %v", ErrNoAnswer, t.err) // no ratchet was stored, so no frame left
+			}
 			return Sent{}, s.sendError(t.err)
 		}
 		tried = tried || t.stored
@@ -109,6 +119,40 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 			return Sent{}, fmt.Errorf("%w: %w", ErrNotReady, t.err)
 		}
 	}
+}
+
+// takeTurn waits until no other send of this session is under way. It does so for no longer than
+// leaves time for an attempt.
+func (s *Session) takeTurn(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-minAttempt-answerTime))
+		defer cancel()
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ErrBusy
+	case <-s.ctx.Done():
+		return s.cause()
+	}
+}
+
+// attemptLimit is when an attempt that begins now must have ended: what is left of the request's
+// time, and no more than WhatsApp is waited for. ok is false where too little is left to begin.
+func attemptLimit(ctx context.Context) (limit time.Time, ok bool) {
+	now := time.Now()
+	limit = now.Add(ackTimeout + ackTimeout/4)
+	if deadline, bound := ctx.Deadline(); bound && deadline.Add(-answerTime).Before(limit) {
+		limit = deadline.Add(-answerTime)
+	}
+	return limit, limit.Sub(now) >= minAttempt
 }
 
 // admit lets a send in while the session is ready and not stopping.
@@ -151,8 +195,8 @@ type transmission struct {
 	err    error
 }
 
-// transmit hands the message to whatsmeow once.
-func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) transmission {
+// transmit hands the message to whatsmeow once, and returns by the limit.
+func (s *Session) transmit(to types.JID, text string, send Send, reserve bool, limit time.Time) transmission {
 	s.mu.Lock()
 	client, own := s.sender, s.own
 	s.mu.Unlock()
@@ -163,19 +207,23 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool) t
 		return transmission{err: err}
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(s.ctx, ackTimeout+ackTimeout/4)
+	ctx, cancel := context.WithDeadline(s.ctx, limit)
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	ctx = s.account.OnFailure(ctx, func(err error) { fail(fmt.Errorf("%w: %w", ErrStoreUnavailable, err)) })
 	sending, ended := s.account.Sending(ctx, send, reserve)
-	response, err := client.SendMessage(sending, to, &waE2E.Message{Conversation: proto.String(text)},
-		whatsmeow.SendRequestExtra{ID: send.MessageID, Timeout: ackTimeout})
+	var response whatsmeow.SendResponse
+	known, err := resolve(ctx, client, to)
+	if err == nil {
+		response, err = client.SendMessage(sending, known, &waE2E.Message{Conversation: proto.String(text)},
+			whatsmeow.SendRequestExtra{ID: send.MessageID, Timeout: min(ackTimeout, time.Until(limit))})
+	}
 	addresses, stands := ended()
 	t := transmission{stored: len(addresses) > 0, stands: stands, err: err}
 	nothing := !t.stored && !stands && ctx.Err() == nil // left, and not for want of time or of the store
 	switch away := context.Cause(ctx); {
-	case err == nil && !reachedSomeone(to, own, addresses):
+	case err == nil && !reachedSomeone(known, own, addresses) && !alone(ctx, client, known, own):
 		t.err = ErrReachedNobody
 	case err == nil:
 		t.sent = Sent{MessageID: response.ID, Timestamp: response.Timestamp.UTC()}
@@ -242,15 +290,23 @@ func (s *Session) sendError(err error) error {
 	case errors.Is(err, whatsmeow.ErrMessageTimedOut), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ownership.ErrUnknownOutcome, err)
 	}
+	if refusal := s.refusal(err); refusal != nil {
+		return refusal
+	}
 	return err
 }
 
 func outcome(err error) string {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return "refused"
+	}
 	for _, o := range []struct {
 		err   error
 		label string
 	}{
 		{nil, "sent"}, {ErrNotReady, "not_ready"}, {ErrInvalidRecipient, "invalid"}, {ErrReachedNobody, "reached_nobody"},
+		{ErrNotOnWhatsApp, "not_on_whatsapp"}, {ErrGroupUnknown, "group_unknown"}, {ErrNotInGroup, "not_in_group"}, {ErrNoAnswer, "no_answer"},
 		{ErrKeyReused, "key_reused"}, {ErrStoreUnavailable, "store_unavailable"}, {ErrBusy, "busy"},
 		{ownership.ErrUnknownOutcome, "unknown"}, {ownership.ErrFenced, "fenced"}, {ownership.ErrLeaseLost, "lease_lost"},
 	} {

@@ -45,6 +45,8 @@ type Session struct {
 	sender   *whatsmeow.Client
 	link     context.Context // of the present connection: what whatsmeow does with its store on its own
 	own      []types.JID     // of the connected device: phone number and LID
+
+	lockedUntil time.Time // WhatsApp lets the account begin no chats before; zero: it does
 }
 
 // Start runs a session under the ownership until Stop, the ownership's end, or ErrPairingExpired.

@@ -3,13 +3,11 @@ package api
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -126,40 +124,14 @@ func (h *Handler) qr(ctx *fasthttp.RequestCtx, now Snapshot) {
 	}{"QR not available", now.State, stateTable[now.State].canSend})
 }
 
-const missingFields = "Missing required fields: to, message"
-
-// parseSend reads the body of POST /send. problem is the text of a 400, "" where it is fine.
-func parseSend(body []byte, c ownership.Cliente) (to, text, problem string) {
-	var in struct {
-		To      any         `json:"to"`
-		Message any         `json:"message"`
-		Cliente json.Number `json:"cliente_id"`
-	}
-	if !utf8.Valid(body) {
-		return "", "", "Body is not valid UTF-8"
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return "", "", "Body is not valid JSON"
-	}
-	to, toOK := in.To.(string)
-	text, textOK := in.Message.(string)
-	if !toOK || !textOK || strings.TrimSpace(to) == "" || text == "" {
-		return "", "", missingFields
-	}
-	if in.Cliente != "" && in.Cliente.String() != c.String() {
-		return "", "", "cliente_id does not match X-Cliente-Id"
-	}
-	return to, text, ""
-}
-
 // storeUnavailable is the code of a session that waits for the credential store: 503, as its
 // caller need not know what becomes of the session, only that nothing was sent.
 const storeUnavailable = "STORE_UNAVAILABLE"
 
 func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownership.Cliente, s Session) error {
-	to, text, problem := parseSend(ctx.PostBody(), c)
-	if problem != "" {
-		Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", problem)
+	to, text, refused := parseSend(ctx.PostBody(), c)
+	if refused != nil {
+		refused.refuse(ctx)
 		return nil
 	}
 	message := Message{To: to, Text: text, Key: string(ctx.Request.Header.Peek("Idempotency-Key")),

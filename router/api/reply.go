@@ -51,6 +51,10 @@ var errorTable = []struct {
 	message string // "": the error's own text
 }{
 	{ErrInvalidRecipient, fasthttp.StatusBadRequest, "INVALID_RECIPIENT", ""},
+	{ErrNotOnWhatsApp, fasthttp.StatusNotFound, "NOT_ON_WHATSAPP", "This number is not on WhatsApp - check its country and area code"},
+	{ErrGroupUnknown, fasthttp.StatusNotFound, "GROUP_UNKNOWN", "WhatsApp knows no such group"},
+	{ErrNotInGroup, fasthttp.StatusForbidden, "RECIPIENT_REFUSED", "This account is not in the group"},
+	{ErrNoAnswer, fasthttp.StatusServiceUnavailable, "WHATSAPP_UNAVAILABLE", "WhatsApp did not answer, message not sent - retry"},
 	{ErrKeyReused, fasthttp.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED", "Idempotency-Key was already used with a different body"},
 	{ErrStoreUnavailable, fasthttp.StatusServiceUnavailable, "STORE_UNAVAILABLE", "Credential store unavailable, message not sent - retry"},
 	{ErrBusy, fasthttp.StatusServiceUnavailable, "SESSION_BUSY", "Too many messages are waiting for this session - retry"},
@@ -60,6 +64,11 @@ var errorTable = []struct {
 }
 
 func refuseError(ctx *fasthttp.RequestCtx, err error) {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		refuseByWhatsApp(ctx, refusal)
+		return
+	}
 	for _, row := range errorTable {
 		if row.err == nil || errors.Is(err, row.err) {
 			message := row.message

@@ -61,11 +61,24 @@ type Session interface {
 	RenewQR(ctx context.Context) error
 }
 
+// Refusal is an error code of WhatsApp's in answer to a send. Nothing was delivered.
+type Refusal struct {
+	Code    int
+	Until   time.Time // the end of a lock of the account that explains the code; zero: none is known
+	Message string
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
 // What a Session's Send and RenewQR return; the table in errors.go maps them to HTTP.
 var (
 	ErrNotReady         = errors.New("session is not ready")
 	ErrInvalidRecipient = errors.New("invalid recipient")
 	ErrReachedNobody    = errors.New("message reached nobody")
+	ErrNotOnWhatsApp    = errors.New("number is not on WhatsApp")
+	ErrGroupUnknown     = errors.New("group is unknown")
+	ErrNotInGroup       = errors.New("account is not in the group")
+	ErrNoAnswer         = errors.New("WhatsApp did not answer")
 	ErrKeyReused        = errors.New("idempotency key was used for another message")
 	ErrStoreUnavailable = errors.New("credential store unavailable")
 	ErrPairingExpired   = errors.New("pairing expired")

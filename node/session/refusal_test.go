@@ -1,0 +1,107 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"session-manager/bench/emulator"
+)
+
+func to(recipient, text string) Message {
+	return Message{To: recipient, Text: text, Key: recipient + text, BodyHash: sha256.Sum256([]byte(text))}
+}
+
+func TestFaultA6GroupOfOneIsNotNobody(t *testing.T) {
+	w := newWorld(t)
+	s := w.pair(newMemory(t))
+	solo, err := w.emu.AddGroup("solo", []string{account, account})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(context.Background(), to(solo, "note to self")); err != nil {
+		t.Errorf("send to a group that has nobody else in it: %v", err)
+	}
+	both, err := w.emu.AddGroup("both", []string{account, friend})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(context.Background(), to(both, "hello both")); err != nil {
+		t.Fatal(err)
+	}
+	if inbox := w.inbox(friend); len(inbox) != 1 || inbox[0].Text != "hello both" {
+		t.Errorf("the other member sees %+v", inbox)
+	}
+}
+
+func TestFaultA9SendsEndWithTheirRequests(t *testing.T) {
+	w := newWorld(t)
+	s := w.pair(newMemory(t))
+	if _, err := s.Send(context.Background(), to(friend, "first contact")); err != nil {
+		t.Fatal(err)
+	}
+	const delay, limit = 3 * time.Second, 8 * time.Second
+	if err := w.emu.SetFault(emulator.Fault{Kind: emulator.FaultDelay, Number: account, DelayMS: delay.Milliseconds()}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	errs := make([]error, 4)
+	var sends sync.WaitGroup
+	for i := range errs {
+		sends.Go(func() { _, errs[i] = s.Send(ctx, to(friend, string(rune('a'+i)))) })
+	}
+	sends.Wait()
+	if ctx.Err() != nil {
+		t.Error("the last answer came after the request's time")
+	}
+	sent := 0
+	for _, err := range errs {
+		switch {
+		case err == nil:
+			sent++
+		case !errors.Is(err, ErrBusy):
+			t.Errorf("a send that could not begin in time ended with %v, want that nothing was sent", err)
+		}
+	}
+	if sent == 0 || sent == len(errs) {
+		t.Errorf("%d of %d were sent: two fit into the time", sent, len(errs))
+	}
+	if inbox := w.inbox(friend); len(inbox) != 1+sent {
+		t.Errorf("the phone shows %d messages, want %d: an attempt was begun that could not end", len(inbox), 1+sent)
+	}
+}
+
+func TestFaultA10UnknownNumbers(t *testing.T) {
+	w := newWorld(t)
+	s := w.pair(newMemory(t))
+	for _, number := range []string{"5491199999999", "541155550001", "551187654321"} {
+		if _, err := s.Send(context.Background(), to(number, "hola")); !errors.Is(err, ErrNotOnWhatsApp) {
+			t.Errorf("%s: %v, want %v", number, err, ErrNotOnWhatsApp)
+		}
+	}
+	if _, err := s.Send(context.Background(), to("120363000000099999@g.us", "hola")); !errors.Is(err, ErrGroupUnknown) {
+		t.Errorf("a group that is not there: %v", err)
+	}
+	others, err := w.emu.AddGroup("others", []string{friend, addPhone(t, w, "5491100000003")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(context.Background(), to(others, "hola")); !errors.Is(err, ErrNotInGroup) {
+		t.Errorf("a group of others: %v", err)
+	}
+	if _, err := s.Send(context.Background(), to(account, "to myself")); err != nil {
+		t.Errorf("a message to oneself: %v", err)
+	}
+}
+
+func addPhone(t *testing.T, w *world, number string) string {
+	t.Helper()
+	if _, err := w.emu.AddPhone(number, "phone"); err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
