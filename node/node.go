@@ -68,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r, err := router.New(router.Config{
 		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
-		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry,
+		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, DefaultCliente: o.DefaultCliente,
 	})
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ type Options struct {
 
 	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
 
+	// DefaultCliente is meant by requests of callers that name no cliente; 0: they are refused.
+	DefaultCliente ownership.Cliente
+
 	APIKeysFile string // keys that callers of Listen must show; "": none
 
 	TLS     *certificate.Certificate // of Listen; nil: plain HTTP

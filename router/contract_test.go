@@ -66,6 +66,10 @@ func TestContract(t *testing.T) {
 		{name: "qr not due", now: ready, path: "/qr", headers: []string{cliente}, code: 409, want: `{"error":"QR not available","state":"READY","can_send_messages":true}`},
 		{name: "qr on its way", now: api.Snapshot{State: api.Initializing}, path: "/qr", headers: []string{cliente}, code: 409, want: `{"error":"QR not available","state":"INITIALIZING","can_send_messages":false}`},
 
+		{name: "connect", now: ready, method: "POST", path: "/connect", headers: []string{cliente}, code: 200, want: `{"success":true,"state":"READY","alreadyConnected":true}`},
+		{name: "connect on its way", now: api.Snapshot{State: api.Reconnecting}, method: "POST", path: "/connect", headers: []string{cliente}, code: 200, want: `{"success":true,"state":"RECONNECTING","alreadyConnected":false}`},
+		{name: "get connect", path: "/connect", headers: []string{cliente}, code: 404, want: `{"error":true,"code":"NOT_FOUND","message":"Endpoint not found"}`},
+
 		{name: "send", now: ready, method: "POST", path: "/send", headers: []string{cliente}, body: send, code: 200, want: `{"ok":true,"message_id":"3EB0ID"}`},
 		{name: "send with its cliente", now: ready, method: "POST", path: "/send", headers: []string{cliente}, body: `{"to":"5491100000002","message":"hola","cliente_id":51}`, code: 200, want: `{"ok":true,"message_id":"3EB0ID"}`},
 		{name: "send for another", now: ready, method: "POST", path: "/send", headers: []string{cliente}, body: `{"to":"5491100000002","message":"hola","cliente_id":52}`, code: 400, want: `{"error":true,"code":"INVALID_REQUEST","message":"cliente_id does not match X-Cliente-Id"}`},
@@ -187,8 +191,8 @@ func TestFaultA11Refusals(t *testing.T) {
 }
 
 func status(state, connected, canSend, needsQR, recoverable, action, qr string) string {
-	return fmt.Sprintf(`{"cliente_id":51,"connected":%s,"state":"%s","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":%s,"needs_qr":%s,"is_recoverable":%s,"recommended_action":"%s","qr_code_base64":%s}`,
-		connected, state, canSend, needsQR, recoverable, action, qr)
+	return fmt.Sprintf(`{"cliente_id":51,"connected":%s,"state":"%s","status":"%s","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":%s,"needs_qr":%s,"is_recoverable":%s,"recommended_action":"%s","qr_code_base64":%s}`,
+		connected, state, state, canSend, needsQR, recoverable, action, qr)
 }
 
 // scan reads a QR as a camera would: from the picture.

@@ -90,7 +90,7 @@ func (r *Router) judge(response *fasthttp.Response, address string) (outcome, er
 // askByStream asks the node by the stream to it. errNoStream: nothing was done, by HTTP it may be.
 func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
 	to, body := r.streams.to(address), ctx.PostBody()
-	if to == nil || len(body) > mostSpare {
+	if to == nil || len(body) > mostSpare || t.route > lastFramed {
 		return notStarted, errNoStream // a large one would keep those behind it waiting
 	}
 	c := r.streams.calls.Get().(*call)

@@ -20,6 +20,10 @@ import (
 //	an answer     status (2), count of headers (1), of each: length (1), name, length (2), value; body
 //
 // Whoever changes them gives streamsVersion another number.
+// lastFramed is the last route that nodes of every release take in a frame. Later ones go by HTTP, where
+// a node that does not know them yet answers 404; a frame of theirs would end its stream.
+const lastFramed = api.FrontStatus
+
 const (
 	frameHead   = 8
 	requestHead = 10

@@ -80,7 +80,7 @@ func messageEnd(b []byte) int {
 }
 
 // statusAnswer is as an owner gives it.
-const statusAnswer = `{"cliente_id":51,"connected":true,"state":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
+const statusAnswer = `{"cliente_id":51,"connected":true,"state":"READY","status":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
 
 // constantPeer gives every request the same answer, by streams too where it is to offer them.
 func constantPeer(tb testing.TB, offers bool) (address string) {

@@ -20,6 +20,7 @@ const (
 	HeaderPeer       = "X-Session-Peer"        // the cluster's token
 	headerNotStarted = "X-Session-Not-Started" // on a 503: nothing was done, ask the next owner
 	headerKey        = "Idempotency-Key"
+	headerCliente    = "X-Cliente-Id"
 )
 
 // outcome is how one attempt at a request ended. What follows from it:
@@ -57,9 +58,13 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 	if !ok || r.serveOperator(ctx, grant) || r.serveOrder(ctx, grant) {
 		return
 	}
+	r.nameDefault(ctx)
 	t, ok := parseTarget(ctx)
 	if !ok {
 		return
+	}
+	if wantsPage(ctx, t) {
+		defer showPage(ctx)
 	}
 	ctx.SetUserValue(kindKey, callers(t.route))
 	if !grant.allows(t.cliente) {
@@ -76,6 +81,13 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	r.route(ctx, t)
+}
+
+// nameDefault puts the default cliente into a request that names none.
+func (r *Router) nameDefault(ctx *fasthttp.RequestCtx) {
+	if r.cfg.DefaultCliente != 0 && ctx.Request.Header.Peek(headerCliente) == nil {
+		ctx.Request.Header.Set(headerCliente, r.cfg.DefaultCliente.String())
+	}
 }
 
 // known answers 404 for a cliente that never existed: asking for its session creates none.

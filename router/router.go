@@ -88,8 +88,10 @@ type Config struct {
 	PeerTLS     *tls.Config // of connections to other nodes; nil: plain
 	Keys        *keys.File  // API keys of the public port; nil: none are asked for
 	Limits      Limits
-	Log         *slog.Logger
-	Registry    *prometheus.Registry // gets the router's metrics, and is what /metrics shows
+	// DefaultCliente is meant by callers' requests without X-Cliente-Id; 0: those are refused.
+	DefaultCliente ownership.Cliente
+	Log            *slog.Logger
+	Registry       *prometheus.Registry // gets the router's metrics, and is what /metrics shows
 }
 
 // maxReconnections is what callers are told as max_reconnection_attempts.

@@ -25,6 +25,8 @@ func headerRoute(method, path []byte) (api.Route, bool) {
 		return api.QRCode, string(method) == fasthttp.MethodGet
 	case "/qr":
 		return api.QR, string(method) == fasthttp.MethodGet
+	case "/connect":
+		return api.Connect, string(method) == fasthttp.MethodPost
 	case "/send":
 		return api.Send, string(method) == fasthttp.MethodPost
 	}
@@ -56,7 +58,7 @@ func parseTarget(ctx *fasthttp.RequestCtx) (target, bool) {
 }
 
 func headerTarget(ctx *fasthttp.RequestCtx, route api.Route) (target, bool) {
-	values := ctx.Request.Header.PeekAll("X-Cliente-Id")
+	values := ctx.Request.Header.PeekAll(headerCliente)
 	if len(values) == 0 {
 		api.Refuse(ctx, fasthttp.StatusBadRequest, "MISSING_HEADER", "Header X-Cliente-Id es requerido")
 		return target{}, false

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ type serveCmd struct {
 
 	APIKeysFile   string `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
 	TrustedListen string `help:"HOST:PORT for callers that cannot send a key: the same routes, no API key, plain HTTP. A loopback address, or one that a firewall keeps to trusted callers; never one behind a load balancer. Default: none."`
+	Default       int64  `name:"default-cliente" placeholder:"N" help:"Cliente that requests without X-Cliente-Id mean, for callers who know of one account only. Default: none, such requests are refused."`
 	PprofListen   string `help:"HOST:PORT for Go's profiles (net/http/pprof) at /debug/pprof/, a loopback address: no key is asked for, and the command line is shown. Default: none."`
 	Insecure      bool   `help:"Allow a non-loopback --listen without API keys, a --trusted-listen on all addresses, and non-loopback peers without a cluster secret."`
 
@@ -85,6 +87,12 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
 		Ready: func(a node.Addresses) { fmt.Fprintln(s.out, a) },
 		Log:   c.logger(s),
+	}
+	if c.Default != 0 {
+		var err error
+		if o.DefaultCliente, err = ownership.ParseCliente(strconv.FormatInt(c.Default, 10)); err != nil {
+			return node.Options{}, fmt.Errorf("--default-cliente: %d is not a cliente: 1 to 9007199254740991", c.Default)
+		}
 	}
 	if port := os.Getenv("PORT"); port != "" && c.Listen == "127.0.0.1:3001" {
 		o.Listen = net.JoinHostPort("127.0.0.1", port) // as the ancestor did

@@ -26,10 +26,11 @@ const (
 	HubSession               // GET /api/session-manager/sessions/sender_<cliente>
 	HubQR                    // POST /api/session-manager/sessions/sender_<cliente>/qr
 	FrontStatus              // GET /api/whatsapp/<cliente>/status
+	Connect                  // POST /connect
 )
 
 func (r Route) String() string {
-	return [...]string{"status", "qr-code", "qr", "send", "hub-session", "hub-qr", "front-status"}[r]
+	return [...]string{"status", "qr-code", "qr", "send", "hub-session", "hub-qr", "front-status", "connect"}[r]
 }
 
 // Handler answers the routes of a cliente whose session is at this node.
@@ -58,6 +59,8 @@ func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Ro
 		h.hubQR(ctx, life, s)
 	case FrontStatus:
 		h.frontStatus(ctx, c, s.Snapshot())
+	case Connect:
+		h.connect(ctx, s.Snapshot())
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ type statusBody struct {
 	Cliente      ownership.Cliente `json:"cliente_id"`
 	Connected    bool              `json:"connected"`
 	State        State             `json:"state"`
+	Status       State             `json:"status"` // the same again, as the newest hub calls it
 	Attempts     int               `json:"reconnection_attempts"`
 	MaxAttempts  int               `json:"max_reconnection_attempts"`
 	CanSend      bool              `json:"can_send_messages"`
@@ -31,7 +32,7 @@ func (h *Handler) status(ctx *fasthttp.RequestCtx, c ownership.Cliente, now Snap
 		ctx.Response.Header.Set("X-Session-Error", printable(now.LastError.Code+": "+now.LastError.Message))
 	}
 	body := statusBody{
-		Cliente: c, Connected: t.connected, State: now.State, Attempts: now.Attempts, MaxAttempts: h.MaxReconnections,
+		Cliente: c, Connected: t.connected, State: now.State, Status: now.State, Attempts: now.Attempts, MaxAttempts: h.MaxReconnections,
 		CanSend: t.canSend, NeedsQR: t.needsQR, Recoverable: t.recoverable, Action: t.action, QRCodeBase64: h.picture(now),
 	}
 	var space [usualBody]byte
@@ -47,6 +48,8 @@ func (s statusBody) appendJSON(b []byte) []byte {
 	b = strconv.AppendBool(b, s.Connected)
 	b = append(b, `,"state":`...)
 	b = appendText(b, string(s.State))
+	b = append(b, `,"status":`...)
+	b = appendText(b, string(s.Status))
 	b = append(b, `,"reconnection_attempts":`...)
 	b = strconv.AppendInt(b, int64(s.Attempts), 10)
 	b = append(b, `,"max_reconnection_attempts":`...)
@@ -82,4 +85,14 @@ func appendText(b []byte, text string) []byte {
 	b = append(b, '"')
 	b = append(b, text...)
 	return append(b, '"')
+}
+
+// connect answers POST /connect, by which the newest hub sees to it that a session is started: any request
+// of a cliente does so.
+func (h *Handler) connect(ctx *fasthttp.RequestCtx, now Snapshot) {
+	JSON(ctx, fasthttp.StatusOK, struct {
+		Success   bool  `json:"success"`
+		State     State `json:"state"`
+		Connected bool  `json:"alreadyConnected"`
+	}{true, now.State, stateTable[now.State].connected})
 }
