@@ -2,8 +2,6 @@ package emulator
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -26,6 +24,9 @@ type account struct {
 	issued   uint16             // highest device number ever given
 	contacts map[*account]struct{}
 	accepted map[string]struct{} // IDs of messages it sent
+	asked    map[string]int      // of them: how often each was asked for again, and has not been resent
+	listed   keyIndexes
+	settings *appState // nil until a device was paired
 }
 
 // device is one linked device. Guarded by Emulator.mu.
@@ -44,7 +45,10 @@ type device struct {
 	lastLogin   time.Time
 	ratchets    *ratchets
 	askedToFill bool // told that its one-time keys run out
-	fewKeys     bool // the first count was answered by Options.FewPrekeys
+	fresh       bool // it was paired, and its phone has not told it all
+
+	introduction string // what it is to acknowledge next of what its phone tells
+	fewKeys      bool   // the first count was answered by Options.FewPrekeys
 }
 
 const (
@@ -80,6 +84,7 @@ func (e *Emulator) AddPhone(number, name string) (string, error) {
 		devices:  make(map[uint16]*device),
 		contacts: make(map[*account]struct{}),
 		accepted: make(map[string]struct{}),
+		asked:    make(map[string]int),
 	}
 	a.phone = newPhone(e, a)
 	e.mu.Lock()
@@ -97,18 +102,6 @@ func (e *Emulator) AddPhone(number, name string) (string, error) {
 	e.lids[a.lid.User] = a
 	e.note(Event{Kind: KindPhone, Number: number})
 	return a.pn.String(), nil
-}
-
-func (e *Emulator) accountByNumber(number string) (*account, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a, ok := e.accounts[number]; ok {
-		return a, nil
-	}
-	if err := checkNumber(number); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%w: phone %s", ErrNotFound, number)
 }
 
 // accountLocked finds the account of a JID in either form.
@@ -148,18 +141,6 @@ func (a *account) deviceJIDs(server string) []types.JID {
 		out = append(out, j)
 	}
 	return out
-}
-
-// deviceHash is the hash of a device list as clients compute it: "2:" and the raw base64 of
-// the first six bytes of SHA-256 over the sorted AD strings.
-func deviceHash(devices []types.JID) string {
-	names := make([]string, len(devices))
-	for i, d := range devices {
-		names[i] = d.ADString()
-	}
-	slices.Sort(names)
-	sum := sha256.Sum256([]byte(strings.Join(names, "")))
-	return "2:" + base64.RawStdEncoding.EncodeToString(sum[:6])
 }
 
 // DeviceInfo is what GET /devices tells of a linked device.

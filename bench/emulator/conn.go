@@ -40,9 +40,12 @@ type conn struct {
 	pairing  *pairing // before
 	login    int      // its number at that device, from 1
 	passive  bool     // it asked to be sent nothing until it is active
+	pulls    bool     // it asks for what waited, in batches
 	welcomed bool     // it was told of its login
-	offline  offlineState
-	replaced bool // closed by us, or replaced: no longer the device's socket
+
+	introduced bool // its phone has begun to tell it what a paired device waits for
+	offline    offlineState
+	replaced   bool // closed by us, or replaced: no longer the device's socket
 
 	ended chan struct{} // closed when reading has ended
 

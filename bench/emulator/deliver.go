@@ -30,13 +30,37 @@ func (m *routing) copyFor(e *Emulator, p part) node {
 	default:
 		a["sender_pn"], a["addressing_mode"] = m.sender.pn, "lid"
 	}
-	content := []node{*p.enc}
-	if text(p.enc, "type") == "pkmsg" {
-		if identity, ok := child(m.node, "device-identity"); ok {
-			content = append(content, *identity)
+	return node{Tag: "message", Attrs: a, Content: m.content(p.enc)}
+}
+
+// content is what a device gets of a message: its ciphertexts, the sender's identity where one of
+// them begins a session, and what else stands beside them, such as <meta> and <reporting>.
+func (m *routing) content(ciphertexts ...*node) []node {
+	var out []node
+	begins := false
+	for _, enc := range ciphertexts {
+		if enc != nil {
+			out = append(out, *enc)
+			begins = begins || text(enc, "type") == "pkmsg"
 		}
 	}
-	return node{Tag: "message", Attrs: a, Content: content}
+	if len(out) == 0 {
+		return nil
+	}
+	for _, beside := range m.node.GetChildren() {
+		switch beside.Tag {
+		case "enc", "participants":
+			continue // a share for each device
+		case "tctoken", "cstoken":
+			continue // shown to the server
+		case "device-identity":
+			if !begins {
+				continue
+			}
+		}
+		out = append(out, beside)
+	}
+	return out
 }
 
 // handOverLocked gives a stanza to a device of either kind. Who is not there (any more) gets

@@ -106,20 +106,11 @@ func (e *Emulator) fanOutGroupLocked(m *routing) {
 			if j == m.from {
 				continue
 			}
-			var content []node
-			if enc := own[j]; enc != nil {
-				content = append(content, *enc)
-				if identity, ok := child(m.node, "device-identity"); ok && text(enc, "type") == "pkmsg" {
-					content = append(content, *identity)
-				}
-			}
-			if m.direct != nil {
-				content = append(content, *m.direct)
-			}
+			content := m.content(own[j], m.direct)
 			if len(content) == 0 {
 				continue
 			}
-			n := m.copyFor(e, part{j, &content[0]})
+			n := m.copyFor(e, part{to: j})
 			n.Content = content
 			e.handOverLocked(j, n)
 		}

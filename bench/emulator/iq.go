@@ -1,11 +1,9 @@
 package emulator
 
 import (
-	"encoding/binary"
 	"strconv"
 	"time"
 
-	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/whatsmeow/types"
 )
 
@@ -36,6 +34,7 @@ func (e *Emulator) answer(c *conn, d *device, n *node) ([]node, *iqError) {
 			e.mu.Lock()
 			e.activeLocked(c)
 			e.mu.Unlock()
+			e.introduce(c)
 		}
 		return nil, nil
 	case space == "encrypt":
@@ -49,7 +48,9 @@ func (e *Emulator) answer(c *conn, d *device, n *node) ([]node, *iqError) {
 		return privacySettings(), nil
 	case space == "w:sync:app:state" && has("sync"):
 		sync, _ := child(n, "sync")
-		return appState(sync), nil
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return d.account.answerAppStateLocked(sync), nil
 	case space == "w:g2":
 		return e.answerGroup(d, n, set)
 	case space == "w:m" && has("media_conn"):
@@ -157,12 +158,7 @@ func (e *Emulator) bundle(j types.JID) node {
 }
 
 func (e *Emulator) takeKeysLocked(d *device) []node {
-	content := []node{
-		{Tag: "registration", Content: binary.BigEndian.AppendUint32(nil, d.keys.registration)},
-		{Tag: "type", Content: []byte{ecc.DjbType}},
-		{Tag: "identity", Content: d.keys.identity[:]},
-		d.keys.signed.node(),
-	}
+	content := d.keys.lasting()
 	if key, ok := d.keys.take(); ok {
 		content = append(content, key.node())
 	}
@@ -186,17 +182,4 @@ func privacySettings() []node {
 		categories = append(categories, node{Tag: "category", Attrs: attrs{"name": c[0], "value": c[1]}})
 	}
 	return []node{{Tag: "privacy", Content: categories}}
-}
-
-// appState answers every collection asked with the one that the client has.
-func appState(sync *node) []node {
-	var collections []node
-	for _, c := range sync.GetChildren() {
-		if c.Tag == "collection" && text(&c, "name") != "" {
-			collections = append(collections, node{Tag: "collection", Attrs: attrs{
-				"name": text(&c, "name"), "version": number(&c, "version"), "has_more_patches": false, "type": "result",
-			}})
-		}
-	}
-	return []node{{Tag: "sync", Content: collections}}
 }

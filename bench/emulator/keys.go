@@ -95,6 +95,16 @@ func (k *deviceKeys) upload(iq *node) error {
 	return nil
 }
 
+// lasting is what all who begin a session with the device get.
+func (k *deviceKeys) lasting() []node {
+	return []node{
+		{Tag: "registration", Content: binary.BigEndian.AppendUint32(nil, k.registration)},
+		{Tag: "type", Content: []byte{ecc.DjbType}},
+		{Tag: "identity", Content: k.identity[:]},
+		k.signed.node(),
+	}
+}
+
 // take hands out one one-time key, the oldest first.
 func (k *deviceKeys) take() (oneTimeKey, bool) {
 	if len(k.oneTime) == 0 {

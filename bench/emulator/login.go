@@ -58,7 +58,7 @@ func (e *Emulator) login(c *conn, p *waWa6.ClientPayload, static [32]byte) error
 		return e.waitEnd(c)
 	}
 	defer e.mu.Unlock()
-	c.passive = p.GetPassive()
+	c.passive, c.pulls = p.GetPassive(), p.GetPull()
 	e.registerLocked(c, d, overlap)
 	if !e.deafLocked(d) {
 		e.welcomeLocked(c)
@@ -108,7 +108,7 @@ func (e *Emulator) welcomeLocked(c *conn) {
 		"t": now, "lid": c.device.lid, "creation": now, "location": "emu", "props": "1", "abprops": "1",
 		"display_name": c.device.account.name,
 	}})
-	e.beginOfflineLocked(c, c.device, c.passive)
+	e.beginOfflineLocked(c, c.device)
 }
 
 // refuse tells a client why it is not let in and books it.

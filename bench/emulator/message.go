@@ -107,11 +107,18 @@ func (m *routing) readLocked(e *Emulator, see func(types.JID, *node)) {
 }
 
 // resend says whether the message answers a retry receipt, or is for one device for another
-// reason (a message to the own phone is "peer").
+// reason (a message to the own phone is "peer"). Clients mark it in different ways, or only by a
+// ciphertext that is not within participants.
 func (m *routing) resend() bool {
-	return text(m.node, "device_fanout") == "false" || text(m.node, "category") == "peer" ||
-		(m.to.Server != types.GroupServer && m.to.Device != 0) ||
-		(m.to.Server == types.GroupServer && !jid(m.node, "participant").IsEmpty())
+	if text(m.node, "device_fanout") == "false" || text(m.node, "category") == "peer" {
+		return true
+	}
+	if m.to.Server == types.GroupServer {
+		return !jid(m.node, "participant").IsEmpty()
+	}
+	_, fanned := child(m.node, "participants")
+	_, direct := child(m.node, "enc")
+	return m.to.Device != 0 || direct && !fanned
 }
 
 // lidLocked is a JID in LID form with its device, where its account is known.
@@ -183,8 +190,11 @@ func (e *Emulator) checkPartsLocked(m *routing) int {
 }
 
 // countLocked books an accepted message: once per ID, and every further one as a duplicate.
-// A resend that a device asked for is neither.
+// A resend that a device asked for is neither, be it for that device alone or for all again.
 func (e *Emulator) countLocked(m *routing) {
+	if m.device == nil && text(m.node, "category") == "peer" {
+		return // nobody wrote it
+	}
 	ev := Event{Kind: KindMessage, Number: m.sender.number, Peer: m.to.String(), ID: m.id}
 	if m.device != nil {
 		ev.Device = m.device.pn.String()
@@ -196,13 +206,26 @@ func (e *Emulator) countLocked(m *routing) {
 		ev.Peer = m.target.pn.String()
 	}
 	if _, again := m.sender.accepted[m.id]; again {
-		if m.resend() {
+		asked := m.sender.askedLocked(m.id)
+		if asked || m.resend() {
 			return
 		}
 		ev.Kind = KindDuplicate
 	}
 	m.sender.accepted[m.id] = struct{}{}
 	e.note(ev)
+}
+
+// askedLocked takes one of the requests to send a message again, and reports whether there was one.
+func (a *account) askedLocked(id string) bool {
+	left, ok := a.asked[id]
+	switch {
+	case left > 1:
+		a.asked[id]--
+	case ok:
+		delete(a.asked, id)
+	}
+	return ok
 }
 
 // staleListLocked compares the devices that a direct message was encrypted for with those

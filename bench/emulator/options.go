@@ -20,8 +20,8 @@ type Options struct {
 	// MaxEvents is how many events are kept; the oldest go first. Zero is 1,000,000.
 	MaxEvents int
 	// FewPrekeys answers the first prekey count of a device with 5 instead of 0, so that
-	// whatsmeow uploads 50 one-time keys instead of 812: pairing costs an eighth. For load
-	// tests of anything but pairing.
+	// whatsmeow uploads 50 one-time keys instead of 812: pairing costs an eighth. A paired device
+	// gets no settings from its phone either. For load tests of anything but pairing.
 	FewPrekeys bool
 }
 

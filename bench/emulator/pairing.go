@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -208,6 +207,7 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	d.fresh = !e.options.FewPrekeys
 	e.linkedLocked(d)
 	return nil
 }
@@ -263,7 +263,7 @@ func (p *phone) signDevice(d *device, advSecret []byte) (*waAdv.ADVSignedDeviceI
 // vouch signs a device's identity, as the bytes of an ADVSignedDeviceIdentity.
 func (p *phone) vouch(d *device) ([]byte, error) {
 	details, err := proto.Marshal(&waAdv.ADVDeviceIdentity{
-		RawID:       proto.Uint32(binary.BigEndian.Uint32(random(4))),
+		RawID:       proto.Uint32(p.rawID()),
 		Timestamp:   proto.Uint64(uint64(time.Now().Unix())),
 		KeyIndex:    proto.Uint32(d.keyIndex),
 		AccountType: waAdv.ADVEncryptionType_E2EE.Enum(),

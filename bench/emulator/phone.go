@@ -41,6 +41,7 @@ type messageKey struct {
 
 type sentMessage struct {
 	to      types.JID
+	peer    bool
 	message *waE2E.Message
 }
 

@@ -55,6 +55,9 @@ func (p *phone) receiveMessage(n *node) {
 	if answer.Tag == "" {
 		return
 	}
+	if retry, ok := child(&answer, "retry"); ok {
+		p.e.note(Event{Kind: KindRetry, Number: p.account.number, Device: p.account.pn.String(), Peer: sender.String(), ID: key.id, Code: number(retry, "count")})
+	}
 	p.e.mu.Lock()
 	p.e.forwardReceiptLocked(p.account, p.account.lid, &answer)
 	p.e.mu.Unlock()
@@ -210,6 +213,9 @@ func (p *phone) take(n *node, key messageKey, sender types.JID, message *waE2E.M
 		return
 	}
 	if text(n, "category") == "peer" {
+		if asksForKey(message) {
+			p.shareKeyAgain(sender)
+		}
 		return // a request of an own device: nothing to show
 	}
 	if p.seen[key] != nil {

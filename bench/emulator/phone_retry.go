@@ -80,9 +80,13 @@ func (p *phone) answerRetry(n *node) {
 		return
 	}
 	enc.Attrs["count"] = count
-	p.route(id, from, &node{
+	again := &node{
 		Tag:     "message",
 		Attrs:   attrs{"id": id, "to": from, "type": "text", "device_fanout": "false", "recipient": was.to},
 		Content: []node{*enc},
-	})
+	}
+	if was.peer {
+		again.Attrs["category"] = "peer"
+	}
+	p.route(id, from, again)
 }

@@ -10,12 +10,18 @@ import (
 // queued is a stanza that a device has not acknowledged. It is sent again at every login
 // until it is.
 type queued struct {
-	node   node
-	id     string
-	class  string // its tag
-	from   types.JID
-	sentOn *conn // the socket that it last left on
+	node     node
+	id       string
+	class    string // its tag
+	from     types.JID
+	by       types.JID // participant, of a group's
+	waitedOn *conn     // the socket at whose login it waited
+	sentOn   *conn     // the socket that it last left on
 }
+
+// primer is how much of what waited a client that pulls is sent unasked. WhatsApp sends about as
+// many, and keeps the rest until the client asks for a batch.
+const primer = 5
 
 // offlineState is where a connection stands with what had waited for it.
 type offlineState struct {
@@ -27,7 +33,7 @@ type offlineState struct {
 // deliverLocked queues a stanza for a device, and sends it if it is connected and has caught
 // up with what waited before.
 func (e *Emulator) deliverLocked(d *device, n node) {
-	q := &queued{node: n, id: text(&n, "id"), class: n.Tag, from: jid(&n, "from")}
+	q := &queued{node: n, id: text(&n, "id"), class: n.Tag, from: jid(&n, "from"), by: jid(&n, "participant")}
 	d.queue = append(d.queue, q)
 	if c := d.conn; c != nil && c.welcomed && !c.offline.pending && !e.deafLocked(d) {
 		q.sentOn = c
@@ -47,10 +53,14 @@ func (e *Emulator) sendLocked(c *conn, n node) {
 	c.put(n, due)
 }
 
-// beginOfflineLocked announces what waited. A client that asks for batches gets them;
-// others get everything once they say that they are active, or at once if they came active.
-func (e *Emulator) beginOfflineLocked(c *conn, d *device, passive bool) {
+// beginOfflineLocked announces what waited. A client that pulls gets a primer, and then the batches
+// that it asks for; one that came passive gets everything once it says that it is active, unless it
+// has asked for batches by then; others get everything at once.
+func (e *Emulator) beginOfflineLocked(c *conn, d *device) {
 	c.offline = offlineState{pending: true, total: len(d.queue)}
+	for _, q := range d.queue {
+		q.waitedOn = c
+	}
 	if len(d.queue) > 0 {
 		count := map[string]int{}
 		for _, q := range d.queue {
@@ -62,13 +72,21 @@ func (e *Emulator) beginOfflineLocked(c *conn, d *device, passive bool) {
 				"notification": count["notification"], "receipt": count["receipt"]},
 		}}})
 	}
-	if len(d.queue) == 0 || !passive {
+	switch {
+	case len(d.queue) == 0:
+		e.sendOfflineLocked(c, d, 0)
+	case c.passive:
+	case c.pulls:
+		c.offline.batched = true
+		e.sendOfflineLocked(c, d, primer)
+	default:
 		e.sendOfflineLocked(c, d, 0)
 	}
 }
 
 // activeLocked is the client's word that it takes stanzas now.
 func (e *Emulator) activeLocked(c *conn) {
+	c.passive = false
 	if c.offline.pending && !c.offline.batched {
 		e.sendOfflineLocked(c, c.device, 0)
 	}
@@ -76,18 +94,22 @@ func (e *Emulator) activeLocked(c *conn) {
 
 // batchLocked is the client's wish for up to count stanzas.
 func (e *Emulator) batchLocked(c *conn, count int) {
-	if c.device != nil && c.offline.pending && count > 0 {
-		c.offline.batched = true
-		e.sendOfflineLocked(c, c.device, count)
+	if c.device == nil || !c.offline.pending || count <= 0 {
+		return
 	}
+	if !c.offline.batched {
+		c.offline.batched = true
+		count += primer
+	}
+	e.sendOfflineLocked(c, c.device, count)
 }
 
-// sendOfflineLocked sends up to limit of the stanzas that waited (0: all), numbered, and the
-// end mark after the last.
+// sendOfflineLocked sends up to limit of the stanzas that waited (0: all), numbered, the end mark
+// after the last, and then what has come since the login.
 func (e *Emulator) sendOfflineLocked(c *conn, d *device, limit int) {
 	sent, left := 0, 0
 	for i, q := range d.queue {
-		if q.sentOn == c {
+		if q.waitedOn != c || q.sentOn == c {
 			continue
 		}
 		if limit > 0 && sent == limit {
@@ -105,6 +127,17 @@ func (e *Emulator) sendOfflineLocked(c *conn, d *device, limit int) {
 	e.sendLocked(c, node{Tag: "ib", Attrs: attrs{"from": types.ServerJID}, Content: []node{{
 		Tag: "offline", Attrs: attrs{"count": c.offline.total},
 	}}})
+	e.sendUnsentLocked(c, d)
+}
+
+// sendUnsentLocked sends what this socket has not been sent.
+func (e *Emulator) sendUnsentLocked(c *conn, d *device) {
+	for _, q := range d.queue {
+		if q.sentOn != c {
+			q.sentOn = c
+			e.sendLocked(c, q.node)
+		}
+	}
 }
 
 // flushLocked sends what did not reach a connected device while the server was deaf.
@@ -117,25 +150,48 @@ func (e *Emulator) flushLocked(d *device) {
 		e.welcomeLocked(c)
 		return
 	}
-	if c.offline.pending {
-		return
-	}
-	for _, q := range d.queue {
-		if q.sentOn != c {
-			q.sentOn = c
-			e.sendLocked(c, q.node)
-		}
+	if !c.offline.pending {
+		e.sendUnsentLocked(c, d)
 	}
 }
 
-// settleLocked takes an acknowledged stanza off the queue. A device acknowledges by ID and
-// class, naming whom it came from.
-func (e *Emulator) settleLocked(d *device, class, id string, from types.JID) bool {
+// acknowledgement is a device's word that it has a stanza: by its class and ID, to whom it came
+// from, in a group with its participant.
+type acknowledgement struct {
+	class, id string
+	to, by    types.JID
+}
+
+// settleLocked takes an acknowledged stanza off the queue. One that is acknowledged to somebody else
+// than it came from stays, and the mistake is booked: WhatsApp would send it again, too.
+func (e *Emulator) settleLocked(c *conn, d *device, a acknowledgement) {
+	var other *queued
 	for i, q := range d.queue {
-		if q.id == id && q.class == class && (from.IsEmpty() || q.from == from) {
-			d.queue = append(d.queue[:i:i], d.queue[i+1:]...)
-			return true
+		if q.id != a.id || q.class != a.class {
+			continue
 		}
+		if q.from == a.to && (a.by.IsEmpty() || q.by.ToNonAD() == a.by.ToNonAD()) {
+			d.queue = append(d.queue[:i:i], d.queue[i+1:]...)
+			return
+		}
+		other = q
 	}
-	return false
+	if other == nil {
+		return
+	}
+	e.note(Event{
+		Kind: KindClientError, Number: d.account.number, Device: d.pn.String(), Login: c.login, Peer: a.to.String(), ID: a.id,
+		Detail: fmt.Sprintf("acknowledged to %s for a %s from %s", named(a.to, a.by), a.class, named(other.from, other.by)),
+	})
+}
+
+// named is a JID and, in a group, who of it is meant.
+func named(j, by types.JID) string {
+	switch {
+	case j.IsEmpty():
+		return "nobody"
+	case by.IsEmpty():
+		return j.String()
+	}
+	return by.String() + " in " + j.String()
 }

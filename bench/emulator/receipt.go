@@ -36,9 +36,16 @@ func (e *Emulator) receiveReceipt(c *conn, d *device, n *node) {
 	e.sendLocked(c, node{Tag: "ack", Attrs: ack})
 
 	if kind != "retry" {
-		for _, settled := range receiptIDs(n) {
-			e.settleLocked(d, "message", settled, types.EmptyJID)
+		class := "message"
+		if _, offer := child(n, "offer"); offer {
+			class = "call" // the receipt of its first stanza
 		}
+		for _, settled := range receiptIDs(n) {
+			e.settleLocked(c, d, acknowledgement{class: class, id: settled, to: to, by: jid(n, "participant")})
+		}
+	}
+	if kind == "peer_msg" {
+		e.introducedLocked(d, id)
 	}
 	e.forwardReceiptLocked(d.account, d.lid, n)
 }
@@ -94,6 +101,7 @@ func (e *Emulator) forwardReceiptLocked(sender *account, from types.JID, n *node
 	}
 	receipt := node{Tag: "receipt", Attrs: out, Content: n.Content}
 	if kind == "retry" {
+		target.asked[text(n, "id")]++
 		e.handOverLocked(to, receipt)
 		return
 	}

@@ -45,6 +45,7 @@ func (e *Emulator) receive(c *conn, n *node) {
 			e.mu.Lock()
 			e.batchLocked(c, number(batch, "count"))
 			e.mu.Unlock()
+			e.introduce(c)
 		}
 	case "presence", "chatstate":
 		// Nobody watches presence here.
@@ -130,7 +131,8 @@ func (e *Emulator) receiveAck(c *conn, d *device, n *node) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	id, class := text(n, "id"), text(n, "class")
-	e.settleLocked(d, class, id, jid(n, "to"))
+	e.introducedLocked(d, id)
+	e.settleLocked(c, d, acknowledgement{class: class, id: id, to: jid(n, "to"), by: jid(n, "participant")})
 	if code := text(n, "error"); code != "" {
 		e.note(Event{Kind: KindNack, Number: d.account.number, Device: d.pn.String(), Login: c.login, ID: id, Code: number(n, "error"), Detail: class})
 	}

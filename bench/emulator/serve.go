@@ -3,7 +3,6 @@ package emulator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,15 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"go.mau.fi/whatsmeow/proto/waWa6"
-	"google.golang.org/protobuf/proto"
-
-	"session-manager/bench/emulator/noise"
 )
-
-// handshakeTimeout is how long a client may take to introduce itself; whatsmeow itself gives
-// up on the server after 20 s.
-const handshakeTimeout = 30 * time.Second
 
 // serveSocket is one connection from upgrade to end.
 func (e *Emulator) serveSocket(w http.ResponseWriter, r *http.Request) {
@@ -72,6 +63,7 @@ func (e *Emulator) converse(c *conn) error {
 	if err != nil {
 		return err
 	}
+	e.introduce(c)
 	for {
 		n, err := c.readNode()
 		if err != nil {
@@ -79,60 +71,6 @@ func (e *Emulator) converse(c *conn) error {
 		}
 		e.receive(c, n)
 	}
-}
-
-// handshake answers ClientHello and returns who the client says it is, and the static key
-// that proves it.
-func (e *Emulator) handshake(c *conn) (*waWa6.ClientPayload, [32]byte, error) {
-	var static [32]byte
-	ctx, cancel := context.WithTimeout(c.ctx, handshakeTimeout)
-	defer cancel()
-	header, err := c.readHeader(ctx)
-	if err != nil {
-		return nil, static, err
-	}
-	hs, err := noise.Start(header)
-	if err != nil {
-		return nil, static, err
-	}
-	var hello, finish waWa6.HandshakeMessage
-	if err = c.readProto(ctx, &hello); err != nil {
-		return nil, static, err
-	}
-	ephemeral, encStatic, encCert, err := hs.Answer(hello.GetClientHello().GetEphemeral(), e.identity.static, e.identity.chain)
-	if err != nil {
-		return nil, static, err
-	}
-	answer, err := proto.Marshal(&waWa6.HandshakeMessage{ServerHello: &waWa6.HandshakeMessage_ServerHello{
-		Ephemeral: ephemeral, Static: encStatic, Payload: encCert,
-	}})
-	if err != nil {
-		return nil, static, err
-	}
-	c.putRaw(answer)
-	if err = c.readProto(ctx, &finish); err != nil {
-		return nil, static, err
-	}
-	static, raw, err := hs.Finish(finish.GetClientFinish().GetStatic(), finish.GetClientFinish().GetPayload())
-	if err != nil {
-		return nil, static, err
-	}
-	if c.receive, c.send, err = hs.Ciphers(); err != nil {
-		return nil, static, err
-	}
-	var payload waWa6.ClientPayload
-	if err = proto.Unmarshal(raw, &payload); err != nil {
-		return nil, static, fmt.Errorf("client payload: %w", err)
-	}
-	return &payload, static, nil
-}
-
-func (c *conn) readProto(ctx context.Context, into proto.Message) error {
-	frame, err := c.readFrame(ctx)
-	if err != nil {
-		return err
-	}
-	return proto.Unmarshal(frame, into)
 }
 
 // unregister books the end of a socket that the client, or the network, ended.

@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,8 +43,11 @@ func (e *Emulator) usyncUserLocked(d *device, query, u *node) (node, bool) {
 	asked := jid(u, "jid")
 	contact, byContact := child(u, "contact")
 	if byContact && asked.IsEmpty() {
-		digits := strings.TrimPrefix(strings.SplitN(string(bytesOf(contact)), "@", 2)[0], "+")
-		asked = types.NewJID(digits, types.DefaultUserServer)
+		before, _, _ := strings.Cut(string(bytesOf(contact)), "@")
+		asked = types.NewJID(before, types.DefaultUserServer)
+	}
+	if asked.Server == types.DefaultUserServer || asked.Server == types.LegacyUserServer {
+		asked.User = digits(asked.User)
 	}
 	a := e.accountLocked(asked)
 	if a == nil {
@@ -64,7 +66,7 @@ func (e *Emulator) usyncUserLocked(d *device, query, u *node) (node, bool) {
 	for _, q := range query.GetChildren() {
 		switch q.Tag {
 		case "devices":
-			content = append(content, a.devicesNode())
+			content = append(content, a.devicesNodeLocked())
 		case "lid":
 			if !byLID { // a query by LID carries none
 				content = append(content, node{Tag: "lid", Attrs: attrs{"val": a.lid}})
@@ -90,43 +92,4 @@ func contactNode(kind string, asked *node) node {
 		n.Content = b
 	}
 	return n
-}
-
-// devicesNode is the account's device list.
-func (a *account) devicesNode() node {
-	list := []node{{Tag: "device", Attrs: attrs{"id": 0}}}
-	for _, d := range a.sortedDevices() {
-		list = append(list, node{Tag: "device", Attrs: attrs{"id": int(d.number), "key-index": d.keyIndex}})
-	}
-	return node{Tag: "devices", Content: []node{
-		{Tag: "device-list", Attrs: attrs{"hash": deviceHash(a.deviceJIDs(types.HiddenUserServer))}, Content: list},
-		{Tag: "key-index-list", Attrs: attrs{"ts": strconv.FormatInt(time.Now().Unix(), 10)}},
-	}}
-}
-
-// announceLocked tells the account's other devices and its contacts' devices that a device
-// came or went ("add", "remove"). In LID form: the other refreshed no client.
-func (e *Emulator) announceLocked(d *device, change string) {
-	a := d.account
-	now := time.Now()
-	tell := func(to *device) {
-		e.deliverLocked(to, node{
-			Tag:   "notification",
-			Attrs: attrs{"from": a.lid, "type": "devices", "id": e.nextIDLocked("devices"), "t": now.Unix()},
-			Content: []node{{Tag: change, Attrs: attrs{"device_hash": deviceHash(a.deviceJIDs(types.HiddenUserServer))}, Content: []node{
-				{Tag: "device", Attrs: attrs{"jid": d.lid, "key-index": d.keyIndex}},
-				{Tag: "key-index-list", Attrs: attrs{"ts": now.Unix()}},
-			}}},
-		})
-	}
-	for _, other := range a.sortedDevices() {
-		if other != d {
-			tell(other)
-		}
-	}
-	for contact := range a.contacts {
-		for _, other := range contact.sortedDevices() {
-			tell(other)
-		}
-	}
 }

@@ -1,7 +1,10 @@
-// Package noise is the server's half of WhatsApp's handshake, Noise_XX_25519_AESGCM_SHA256,
-// and the cipher of the frames that follow it. It does no I/O: the caller carries the three
-// messages. whatsmeow's own implementation cannot be used for this half, since its order of
-// keys and messages is fixed for the client.
+// Package noise is the server's half of WhatsApp's handshakes, and the cipher of the frames that
+// follow them. It does no I/O: the caller carries the messages. whatsmeow's own implementation
+// cannot be used for this half, since its order of keys and messages is fixed for the client.
+//
+// A client that does not know the server's static key begins with XX (noise.go). One that kept the
+// key of an earlier connection begins with IK, and falls back to XX where the server has another
+// one by now (ik.go).
 package noise
 
 import (
@@ -16,8 +19,12 @@ import (
 	"fmt"
 )
 
-// pattern is 32 bytes with its padding, so Noise takes it as the first hash unhashed.
-const pattern = "Noise_XX_25519_AESGCM_SHA256\x00\x00\x00\x00"
+// Names of the handshakes, which each begins its hash with.
+const (
+	nameXX       = "Noise_XX_25519_AESGCM_SHA256"
+	nameIK       = "Noise_IK_25519_AESGCM_SHA256"
+	nameFallback = "Noise_XXfallback_25519_AESGCM_SHA256"
+)
 
 // ErrHandshake: the peer's message does not fit the handshake.
 var ErrHandshake = errors.New("noise handshake")
@@ -30,9 +37,12 @@ type Handshake struct {
 	ephemeral  *ecdh.PrivateKey
 }
 
-// Start begins a handshake on a connection that opened with header (four bytes).
-func Start(header []byte) (*Handshake, error) {
-	h := &Handshake{hash: []byte(pattern), salt: []byte(pattern)}
+// Start begins a handshake by XX on a connection that opened with header (four bytes).
+func Start(header []byte) (*Handshake, error) { return start(nameXX, header) }
+
+func start(name string, header []byte) (*Handshake, error) {
+	first := firstHash(name)
+	h := &Handshake{hash: first, salt: first}
 	aead, err := newAEAD(h.hash)
 	if err != nil {
 		return nil, err
@@ -41,6 +51,15 @@ func Start(header []byte) (*Handshake, error) {
 	h.authenticate(header)
 	h.ephemeral, err = ecdh.X25519().GenerateKey(rand.Reader)
 	return h, err
+}
+
+// firstHash is a handshake's name filled up to the length of a hash, or its hash where it is longer.
+func firstHash(name string) []byte {
+	if len(name) > sha256.Size {
+		sum := sha256.Sum256([]byte(name))
+		return sum[:]
+	}
+	return append([]byte(name), make([]byte, sha256.Size-len(name))...)
 }
 
 // Answer takes the client's ephemeral key (32 bytes) and returns the three parts of
