@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	wastore "go.mau.fi/whatsmeow/store"
+
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
 	"session-manager/node/session"
@@ -52,9 +54,14 @@ func (a account) PutIncoming(ctx context.Context, in session.Incoming) error {
 
 func (a account) Answers(ctx context.Context) error { return storeError(a.Account.Answers(ctx)) }
 
+func (a account) Device(ctx context.Context) (*wastore.Device, error) {
+	device, err := a.Account.Device(ctx)
+	return device, storeError(err)
+}
+
 // OnFailure is the store's, for whichever account.
 func (account) OnFailure(ctx context.Context, failed func(error)) context.Context {
-	return store.OnFailure(ctx, failed)
+	return store.OnFailure(ctx, func(err error) { failed(storeError(err)) })
 }
 
 // storeError gives an error of the store the session's sentinel.
@@ -62,6 +69,10 @@ func storeError(err error) error {
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		return fmt.Errorf("%w: %w", session.ErrCorrupt, err)
+	case errors.Is(err, store.ErrRefused):
+		return fmt.Errorf("%w: %w", session.ErrRefused, err)
+	case errors.Is(err, store.ErrFailed):
+		return fmt.Errorf("%w: %w", session.ErrStoreFailed, err)
 	case errors.Is(err, store.ErrUnavailable):
 		return fmt.Errorf("%w: %w", session.ErrStoreUnavailable, err)
 	}
@@ -106,6 +117,7 @@ func sessionError(err error) error {
 		{session.ErrNotInGroup, api.ErrNotInGroup},
 		{session.ErrNoAnswer, api.ErrNoAnswer},
 		{session.ErrKeyReused, api.ErrKeyReused},
+		{session.ErrStoreFailed, api.ErrStoreFailed},
 		{session.ErrStoreUnavailable, api.ErrStoreUnavailable},
 		{session.ErrPairingExpired, api.ErrPairingExpired},
 		{session.ErrAlreadyPaired, api.ErrAlreadyPaired},

@@ -19,6 +19,7 @@ type metrics struct {
 	moved      prometheus.Counter
 	failovers  prometheus.Counter
 	cleaned    *prometheus.CounterVec // by table
+	refused    prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -39,8 +40,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_store_failovers_total", Help: "Failovers of the credential store that ended this node's sessions."}),
 		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_cleaned_rows_total", Help: "Rows that this node deleted from the store since nobody needs them any more, by table."}, []string{"table"}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_store_refused_values_total", Help: "Values that came from WhatsApp and that the credential store does not take: set aside, see the log."}),
 	}
-	r.MustRegister(m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.cleaned)
+	r.MustRegister(m.refused, m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.cleaned)
 	return m
 }
 

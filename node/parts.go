@@ -58,8 +58,9 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	retry := func(try func(context.Context) error) error {
 		return persist(ctx, p.reason, o.Log, o.Timing.Renew, try)
 	}
+	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
-		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: o.StoreConnections})
+		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: o.StoreConnections, OnRefused: m.refused.Inc})
 		return err
 	})
 	if err != nil {
@@ -68,7 +69,6 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	if err := p.openEtcd(ctx); err != nil {
 		return err
 	}
-	m := newMetrics(p.registry)
 	bound := &binding{etcd: p.etcd, store: p.store, log: o.Log, metrics: m}
 	if err := retry(func(ctx context.Context) error {
 		_, err := bound.Settle(ctx)

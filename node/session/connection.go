@@ -51,19 +51,32 @@ const (
 	socketPoll = 5 * time.Millisecond
 )
 
-// storeUnavailable is the code of a connection that the credential store ended, or kept from being.
-const storeUnavailable = "STORE_UNAVAILABLE"
+// The codes of a connection that the credential store ended, or kept from being.
+const (
+	storeUnavailable = "STORE_UNAVAILABLE"
+	storeFailedCode  = "STORE_FAILED" // it answers, but with an error that nobody foresaw
+)
+
+func storeCode(err error) string {
+	if errors.Is(err, ErrStoreFailed) {
+		return storeFailedCode
+	}
+	return storeUnavailable
+}
+
+// waitsForStore says whether a code is one of them.
+func waitsForStore(code string) bool { return code == storeUnavailable || code == storeFailedCode }
 
 // load makes the client of the stored device, where there is none yet. It returns why it
 // could not, nil when there is one. While the store is away no login is tried: WhatsApp would
 // see one after the other fail.
 func (s *Session) load() any {
 	if s.client != nil {
-		if s.peek().LastError.Code != storeUnavailable {
+		if !waitsForStore(s.peek().LastError.Code) {
 			return nil
 		}
 		if err := s.account.Answers(s.ctx); err != nil {
-			return lost{storeUnavailable, err}
+			return lost{storeCode(err), err}
 		}
 		return nil
 	}
@@ -76,7 +89,7 @@ func (s *Session) load() any {
 		return broken{"CREDENTIALS_CORRUPT", err}
 	default:
 		s.paired = true // as far as we know: the store does not answer for now
-		return lost{storeUnavailable, err}
+		return lost{storeCode(err), err}
 	}
 	s.paired = device.ID != nil
 	s.client = s.newClient(device)

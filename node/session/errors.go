@@ -21,6 +21,11 @@ var (
 	ErrKeyReused = errors.New("idempotency key was used for another message")
 	// ErrStoreUnavailable: the credential store did not answer. Nothing was sent.
 	ErrStoreUnavailable = errors.New("credential store unavailable")
+	// ErrStoreFailed: the credential store answered something unforeseen. Nothing was sent. errors.Is takes
+	// it for ErrStoreUnavailable too: whatever follows is the same, and only people are told another cause.
+	ErrStoreFailed error = storeFailed{}
+	// ErrRefused: the credential store does not take a value that came from WhatsApp.
+	ErrRefused = errors.New("credential store refuses a value")
 	// ErrCorrupt: the stored credentials cannot be read.
 	ErrCorrupt = errors.New("stored credentials are corrupt")
 	// ErrPairingExpired: nobody scanned any of the QR codes.
@@ -30,3 +35,8 @@ var (
 	// ErrBusy: too many messages of this cliente wait already. Nothing was sent.
 	ErrBusy = errors.New("too many messages of this cliente wait to be sent")
 )
+
+type storeFailed struct{}
+
+func (storeFailed) Error() string        { return "credential store failed a statement" }
+func (storeFailed) Is(target error) bool { return target == ErrStoreUnavailable }

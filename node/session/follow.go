@@ -44,7 +44,7 @@ func (s *Session) cutOff(link context.Context) any {
 	if s.ctx.Err() != nil {
 		return stopped{}
 	}
-	return lost{storeUnavailable, context.Cause(link)}
+	return lost{storeCode(context.Cause(link)), context.Cause(link)}
 }
 
 // late shows the next code, where one is shown. It returns why the connection ends.

@@ -103,7 +103,7 @@ func (s *Session) lost(end lost, m *misses) {
 	}
 	s.failed(state, end.code, end.err)
 	pause := backoff(m.attempt)
-	if end.code == storeUnavailable {
+	if waitsForStore(end.code) {
 		pause = min(pause, maxStoreBackoff)
 	}
 	s.sleep(pause)

@@ -211,7 +211,7 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool, l
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	ctx = s.account.OnFailure(ctx, func(err error) { fail(fmt.Errorf("%w: %w", ErrStoreUnavailable, err)) })
+	ctx = s.account.OnFailure(ctx, fail)
 	sending, ended := s.account.Sending(ctx, send, reserve)
 	var response whatsmeow.SendResponse
 	known, err := resolve(ctx, client, to)
@@ -307,7 +307,7 @@ func outcome(err error) string {
 	}{
 		{nil, "sent"}, {ErrNotReady, "not_ready"}, {ErrInvalidRecipient, "invalid"}, {ErrReachedNobody, "reached_nobody"},
 		{ErrNotOnWhatsApp, "not_on_whatsapp"}, {ErrGroupUnknown, "group_unknown"}, {ErrNotInGroup, "not_in_group"}, {ErrNoAnswer, "no_answer"},
-		{ErrKeyReused, "key_reused"}, {ErrStoreUnavailable, "store_unavailable"}, {ErrBusy, "busy"},
+		{ErrKeyReused, "key_reused"}, {ErrStoreFailed, "store_failed"}, {ErrStoreUnavailable, "store_unavailable"}, {ErrBusy, "busy"},
 		{ownership.ErrUnknownOutcome, "unknown"}, {ownership.ErrFenced, "fenced"}, {ownership.ErrLeaseLost, "lease_lost"},
 	} {
 		if errors.Is(err, o.err) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.mau.fi/util/dbutil"
 
 	"session-manager/node/ownership"
@@ -183,21 +184,38 @@ func (g *guard) fail(ctx context.Context, err error) error {
 	case unreadable(err):
 		return fmt.Errorf("cliente %s: %w: %w", g.hold.Cliente(), ErrCorrupt, err)
 	}
+	if try := g.trying(ctx); try != nil {
+		if err = try.note(err); try.lost {
+			return err // the transaction is repeated
+		}
+	}
+	if errors.Is(err, ErrRefused) {
+		return err // it has been logged
+	}
 	err = g.store.wrap(err)
-	if errors.Is(err, ErrUnavailable) {
+	switch {
+	case errors.Is(err, ErrRefused):
+		g.store.refused(g.hold.Cliente(), err)
+	case errors.Is(err, ErrUnavailable):
 		g.store.complain(g.hold.Cliente(), err)
 		tellFailure(ctx, err)
 	}
 	return err
 }
 
-// inTxn marks a ctx whose transaction keeps this guard's fence as it is.
+// inTxn marks a ctx whose transaction keeps this guard's fence as it is. Its value is an *attempt.
 type inTxn struct{ guard *guard }
+
+// trying is the attempt at a transaction that the ctx is of; nil: none of this guard's.
+func (g *guard) trying(ctx context.Context) *attempt {
+	try, _ := ctx.Value(inTxn{g}).(*attempt)
+	return try
+}
 
 // steady is the token that a write carries, which stays the store's until release is called. A
 // transaction keeps it for all that runs within.
 func (g *guard) steady(ctx context.Context) (t ownership.Token, release func()) {
-	if ctx.Value(inTxn{g}) != nil {
+	if g.trying(ctx) != nil {
 		return g.hold.Token(), func() {}
 	}
 	return g.hold.Steady()
@@ -209,12 +227,13 @@ func (g *guard) txn(ctx context.Context, fn func(ctx context.Context) error) err
 	return g.fail(ctx, g.transact(ctx, fn))
 }
 
-// transact is txn whose error is still as the database gave it.
+// transact is txn whose error is still as the database gave it. Where the transaction lost against
+// others, fn is called again.
 func (g *guard) transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	if err := g.check(); err != nil {
 		return err
 	}
-	if ctx.Value(inTxn{g}) != nil {
+	if g.trying(ctx) != nil {
 		return fn(ctx)
 	}
 	g.begin()
@@ -223,6 +242,20 @@ func (g *guard) transact(ctx context.Context, fn func(ctx context.Context) error
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
 	defer cancel()
+	for n := 1; ; n++ {
+		try := new(attempt)
+		err := g.attempt(ctx, token, try, fn)
+		if errors.Is(err, pgx.ErrTxCommitRollback) && try.first != nil {
+			err = try.first // it was passed over
+		}
+		if !try.lost && !lostRace(err) || !pauseBefore(ctx, n) {
+			return err
+		}
+	}
+}
+
+// attempt runs fn in a transaction, once.
+func (g *guard) attempt(ctx context.Context, token ownership.Token, try *attempt, fn func(ctx context.Context) error) error {
 	return g.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
 		var one int
 		err := g.store.db.QueryRow(ctx, "SELECT 1 FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+g.store.dialect.share(),
@@ -233,7 +266,7 @@ func (g *guard) transact(ctx context.Context, fn func(ctx context.Context) error
 		if err != nil {
 			return err
 		}
-		return fn(context.WithValue(ctx, inTxn{g}, true))
+		return fn(context.WithValue(ctx, inTxn{g}, try))
 	})
 }
 

@@ -138,7 +138,7 @@ func (s *fencedStore) PutPushName(ctx context.Context, user types.JID, pushName 
 	if err == nil {
 		s.pushNames.put(user, pushName)
 	}
-	return changed, before, err
+	return changed, before, aside(err)
 }
 
 func (s *fencedStore) PutBusinessName(ctx context.Context, user types.JID, name string) (changed bool, before string, err error) {
@@ -146,19 +146,23 @@ func (s *fencedStore) PutBusinessName(ctx context.Context, user types.JID, name 
 		changed, before, err = s.SQLStore.PutBusinessName(ctx, user, name)
 		return err
 	})
-	return changed, before, err
+	return changed, before, aside(err)
 }
 
 func (s *fencedStore) PutContactName(ctx context.Context, user types.JID, firstName, fullName string) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutContactName(ctx, user, firstName, fullName) })
+	return aside(s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutContactName(ctx, user, firstName, fullName) }))
 }
 
 func (s *fencedStore) PutAllContactNames(ctx context.Context, contacts []wastore.ContactEntry) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutAllContactNames(ctx, contacts) })
+	return storable(contacts, func(some []wastore.ContactEntry) error {
+		return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutAllContactNames(ctx, some) })
+	})
 }
 
 func (s *fencedStore) PutManyRedactedPhones(ctx context.Context, entries []wastore.RedactedPhoneEntry) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutManyRedactedPhones(ctx, entries) })
+	return storable(entries, func(some []wastore.RedactedPhoneEntry) error {
+		return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutManyRedactedPhones(ctx, some) })
+	})
 }
 
 // GetContact and GetAllContacts read in a transaction, though they are reads: whatsmeow's
@@ -180,24 +184,28 @@ func (s *fencedStore) GetAllContacts(ctx context.Context) (all map[types.JID]typ
 }
 
 func (s *fencedStore) PutMutedUntil(ctx context.Context, chat types.JID, until time.Time) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMutedUntil(ctx, chat, until) })
+	return aside(s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMutedUntil(ctx, chat, until) }))
 }
 
 func (s *fencedStore) PutPinned(ctx context.Context, chat types.JID, pinned bool) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPinned(ctx, chat, pinned) })
+	return aside(s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPinned(ctx, chat, pinned) }))
 }
 
 func (s *fencedStore) PutArchived(ctx context.Context, chat types.JID, archived bool) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutArchived(ctx, chat, archived) })
+	return aside(s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutArchived(ctx, chat, archived) }))
 }
 
 func (s *fencedStore) PutMessageSecrets(ctx context.Context, inserts []wastore.MessageSecretInsert) error {
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMessageSecrets(ctx, inserts) })
+	return storable(inserts, func(some []wastore.MessageSecretInsert) error {
+		return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutMessageSecrets(ctx, some) })
+	})
 }
 
 func (s *fencedStore) PutPrivacyTokens(ctx context.Context, tokens ...wastore.PrivacyToken) error {
 	defer s.tokens.forget()
-	return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPrivacyTokens(ctx, tokens...) })
+	return storable(tokens, func(some []wastore.PrivacyToken) error {
+		return s.txn(ctx, func(ctx context.Context) error { return s.SQLStore.PutPrivacyTokens(ctx, some...) })
+	})
 }
 
 // DeleteExpiredPrivacyTokens deletes some time after the session's start: whatsmeow asks for it with
@@ -228,7 +236,13 @@ func (s *fencedStore) PutBufferedEvent(ctx context.Context, hash [32]byte, plain
 func (s *fencedStore) DoDecryptionTxn(ctx context.Context, fn func(context.Context) error) error {
 	return s.step(ctx, func(ctx context.Context) error {
 		var decrypted error
+		again := false
 		err := s.transact(ctx, func(ctx context.Context) error {
+			if again {
+				s.forget()
+				s.ratchets.forget()
+			}
+			again = true
 			decrypted = fn(ctx)
 			return decrypted
 		})

@@ -48,7 +48,7 @@ func (s *fencedStore) PutMessageSecret(ctx context.Context, chat, sender types.J
 		d.text(4)+", "+d.text(5)+", "+d.text(6)+", "+d.text(7)+", "+d.blob(8)+
 		" FROM f WHERE true ON CONFLICT (our_jid, chat_jid, sender_jid, message_id) DO NOTHING",
 		s.JID, chat.ToNonAD().String(), sender.ToNonAD().String(), id, secret)
-	return err
+	return aside(err)
 }
 
 // ClearBufferedEventPlaintext forgets a handled message's text, and keeps that it was handled.

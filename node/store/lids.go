@@ -133,8 +133,12 @@ func (s *fencedLIDs) PutLIDMapping(ctx context.Context, lid, pn types.JID) error
 	return s.PutManyLIDMappings(ctx, []wastore.LIDMapping{{LID: lid, PN: pn}})
 }
 
-// PutManyLIDMappings stores pairs; entries that are none are left out.
+// PutManyLIDMappings stores pairs; entries that are none, or that the database refuses, are left out.
 func (s *fencedLIDs) PutManyLIDMappings(ctx context.Context, mappings []wastore.LIDMapping) error {
+	return storable(mappings, func(some []wastore.LIDMapping) error { return s.putPairs(ctx, some) })
+}
+
+func (s *fencedLIDs) putPairs(ctx context.Context, mappings []wastore.LIDMapping) error {
 	var fresh []wastore.LIDMapping
 	for _, m := range mappings {
 		if m.LID.Server == types.HiddenUserServer && m.PN.Server == types.DefaultUserServer && !s.lids.is(m.PN.User, m.LID.User) {
@@ -164,7 +168,7 @@ func (s *fencedLIDs) PutManyLIDMappings(ctx context.Context, mappings []wastore.
 	// Another account stores the same pair at the same moment: a conflict of two keys, of which the
 	// statement foresees one. The next time the pair is there.
 	for range pairTries {
-		if !isCode(err, "23505") || ctx.Value(inTxn{s.guard}) != nil { // unique_violation; a transaction around this one is lost
+		if !isCode(err, "23505") || s.trying(ctx) != nil { // unique_violation; a transaction around this one is lost
 			break
 		}
 		err = s.transact(ctx, put)

@@ -52,7 +52,7 @@ func openPostgres(cfg Config) (*sql.DB, dialect, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db := sql.OpenDB(queued{stdlib.GetPoolConnector(pool), pool})
+	db := sql.OpenDB(queued{connector{stdlib.GetPoolConnector(pool)}, pool})
 	db.SetMaxIdleConns(0) // the pool keeps them
 	return db, postgresDialect{}, nil
 }
@@ -75,9 +75,9 @@ func (postgresDialect) reserve(cfg Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*c.ConnConfig) // it never closes one for having been idle
+	db := sql.OpenDB(connector{stdlib.GetConnector(*c.ConnConfig)})
 	db.SetMaxOpenConns(pollConns)
-	db.SetMaxIdleConns(pollConns)
+	db.SetMaxIdleConns(pollConns) // it never closes one for having been idle
 	return db, nil
 }
 
@@ -89,6 +89,7 @@ func postgresConfig(cfg Config) (*pgxpool.Config, error) {
 	}
 	c := pool.ConnConfig
 	c.RuntimeParams["application_name"] = applicationName(cfg.Process)
+	c.RuntimeParams["default_transaction_isolation"] = "read committed" // of statements outside of transactions (values.go)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.ConnectTimeout = hostTimeout

@@ -27,6 +27,11 @@ var (
 	// ErrUnavailable: the database cannot be reached, is read-only or full. Nothing was
 	// written, or its transaction was not confirmed. It wraps the cause.
 	ErrUnavailable = errors.New("credential store unavailable")
+	// ErrFailed: the database answered, and did not carry out a statement for a reason that is
+	// not foreseen. errors.Is takes it for ErrUnavailable too.
+	ErrFailed error = failed{}
+	// ErrRefused: the database does not take a value. Nothing was written. It wraps the cause.
+	ErrRefused = errors.New("credential store refuses a value")
 	// ErrCorrupt: the stored credentials of this cliente cannot be read.
 	ErrCorrupt = errors.New("stored credentials are corrupt")
 )
@@ -37,20 +42,24 @@ type Config struct {
 	Process  ownership.Process // names this node's connections and fences
 	Log      *slog.Logger
 	MaxConns int // to Postgres; 0: 16. SQLite has one: writers wait for each other anyway
+	// OnRefused is called for each value of an account that the database refuses; nil: nobody counts them.
+	OnRefused func()
 }
 
 // Store is the shared database. It is safe for concurrent use.
 type Store struct {
-	db      *dbutil.Database
-	riding  *sql.DB // connections reserved for polls
-	dialect dialect
-	lineage lineage
-	process ownership.Process
-	log     *slog.Logger
-	address string         // for people: without the password
-	answer  time.Duration  // of one write
-	failure rate.Sometimes // the log tells of one
-	books   *books
+	db        *dbutil.Database
+	riding    *sql.DB // connections reserved for polls
+	dialect   dialect
+	lineage   lineage
+	process   ownership.Process
+	log       *slog.Logger
+	address   string         // for people: without the password
+	answer    time.Duration  // of one write
+	failure   rate.Sometimes // the log tells of one
+	refusal   rate.Sometimes // likewise of a value that was refused
+	books     *books
+	onRefused func()
 	// together is for databases that are not compound; nil: this one is.
 	together *together
 }
@@ -101,7 +110,8 @@ type dialect interface {
 // Open connects to the database and brings its schema up to date. Its error names the
 // address, never the password.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, failure: rate.Sometimes{Interval: failureEvery}}
+	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, failure: rate.Sometimes{Interval: failureEvery},
+		refusal: rate.Sometimes{First: 1, Interval: failureEvery}, onRefused: cfg.OnRefused}
 	var raw *sql.DB
 	var name string
 	var err error
@@ -193,15 +203,16 @@ func (s *Store) Known(ctx context.Context, c ownership.Cliente) (bool, error) {
 	return err == nil, s.wrap(err)
 }
 
-// wrap makes an error of the database ErrUnavailable; those of ownership pass as they are.
+// wrap gives an error of the database its sentinel; those of ownership pass as they are, and
+// that there is no row: a contact may name a message that was never sent.
 func (s *Store) wrap(err error) error {
-	for _, known := range []error{nil, ErrUnavailable, ErrCorrupt, ownership.ErrFenced, ownership.ErrLeaseLost,
+	for _, known := range []error{nil, sql.ErrNoRows, ErrUnavailable, ErrRefused, ErrCorrupt, ownership.ErrFenced, ownership.ErrLeaseLost,
 		ownership.ErrReleased, ownership.ErrHandedOver, ownership.ErrNotOwner, ownership.ErrDraining, context.Canceled} {
 		if errors.Is(err, known) {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, s.dialect.explain(err))
+	return s.judge(err)
 }
 
 func withoutPassword(text string) string {

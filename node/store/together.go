@@ -105,7 +105,7 @@ func (g *guard) withOthers(ctx context.Context, fn func(ctx context.Context) err
 	g.begin()
 	_, release := g.hold.Steady()
 	return g.store.together.carryOut(ctx, &job{
-		run:   func(ctx context.Context) error { return fn(context.WithValue(ctx, inTxn{g}, true)) },
+		run:   func(ctx context.Context) error { return fn(context.WithValue(ctx, inTxn{g}, new(attempt))) },
 		ended: func() { release(); g.done() },
 	})
 }

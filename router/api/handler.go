@@ -129,7 +129,10 @@ func (h *Handler) qr(ctx *fasthttp.RequestCtx, now Snapshot) {
 
 // storeUnavailable is the code of a session that waits for the credential store: 503, as its
 // caller need not know what becomes of the session, only that nothing was sent.
-const storeUnavailable = "STORE_UNAVAILABLE"
+const (
+	storeUnavailable = "STORE_UNAVAILABLE"
+	storeFailed      = "STORE_FAILED" // it answers, but with an error that nobody foresaw
+)
 
 func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownership.Cliente, s Session) error {
 	to, text, refused := parseSend(ctx.PostBody(), c)
@@ -169,6 +172,10 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 func refuseNotReady(ctx *fasthttp.RequestCtx, now Snapshot) {
 	if onItsWay(now.State) && now.LastError.Code == storeUnavailable {
 		refuseError(ctx, ErrStoreUnavailable)
+		return
+	}
+	if onItsWay(now.State) && now.LastError.Code == storeFailed {
+		refuseError(ctx, ErrStoreFailed)
 		return
 	}
 	Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))

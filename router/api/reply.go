@@ -56,6 +56,7 @@ var errorTable = []struct {
 	{ErrNotInGroup, fasthttp.StatusForbidden, "RECIPIENT_REFUSED", "This account is not in the group"},
 	{ErrNoAnswer, fasthttp.StatusServiceUnavailable, "WHATSAPP_UNAVAILABLE", "WhatsApp did not answer, message not sent - retry"},
 	{ErrKeyReused, fasthttp.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED", "Idempotency-Key was already used with a different body"},
+	{ErrStoreFailed, fasthttp.StatusServiceUnavailable, "STORE_FAILED", "Credential store failed a statement, message not sent - see the node's log, then retry"},
 	{ErrStoreUnavailable, fasthttp.StatusServiceUnavailable, "STORE_UNAVAILABLE", "Credential store unavailable, message not sent - retry"},
 	{ErrBusy, fasthttp.StatusServiceUnavailable, "SESSION_BUSY", "Too many messages are waiting for this session - retry"},
 	{ErrUnknownOutcome, fasthttp.StatusGatewayTimeout, "OUTCOME_UNKNOWN", "WhatsApp did not acknowledge in time - outcome unknown, repeat with the same Idempotency-Key"},

@@ -81,6 +81,7 @@ var (
 	ErrNoAnswer         = errors.New("WhatsApp did not answer")
 	ErrKeyReused        = errors.New("idempotency key was used for another message")
 	ErrStoreUnavailable = errors.New("credential store unavailable")
+	ErrStoreFailed      = errors.New("credential store failed a statement")
 	ErrPairingExpired   = errors.New("pairing expired")
 	ErrAlreadyPaired    = errors.New("session is already paired")
 	ErrUnknownOutcome   = errors.New("outcome unknown")
