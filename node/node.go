@@ -57,6 +57,7 @@ func Run(ctx context.Context, o Options) error {
 	// 2. The edge answers from now on, if only that the node is not ready.
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(o.Collectors...)
 	why := &reason{}
 	why.Set(errStarting)
 	edge := &front{reason: why, never: make(chan struct{}), begun: time.Now(), limit: o.Timing.Failover()}
@@ -75,6 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	defer o.endHard(running)()
 	var servers sync.WaitGroup
 	ports.serve(r, &servers, fail)
 	ports.serveProfiles(running, &servers, o.Log)
@@ -91,18 +93,20 @@ func Run(ctx context.Context, o Options) error {
 	// 3. The parts, each as soon as what it needs is there.
 	p := &parts{o: o, process: process, data: data, registry: registry, reason: why, forsake: r.Forsake}
 	err = p.assemble(running, publicAddress, peerAddress)
+	begun := time.Now()
 	if err == nil {
 		edge.parts.Store(p)
 		p.run()
 		p.announce(running, ports.public.Addr().String(), ports.peer.Addr().String())
 		<-running.Done()
+		begun = time.Now()
 		// 4. The end, planned or not. The peer port closes when nothing of ours runs any more:
 		// to other nodes its end is evidence of just that.
 		r.Leave()
 		p.drain()
 		p.stop()
 	}
-	shutdown, cancel := context.WithTimeout(context.Background(), o.DrainTimeout)
+	shutdown, cancel := context.WithTimeout(context.Background(), max(o.DrainTimeout-time.Since(begun), lastRequests))
 	defer cancel()
 	if err := r.Shutdown(shutdown); err != nil {
 		o.Log.Warn("requests were still under way at the end", "err", err)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"session-manager/node/certificate"
 	"session-manager/node/ownership"
 )
@@ -58,7 +60,9 @@ type Options struct {
 
 	Ready func(Addresses) // called once, when the node serves and owns a lease
 	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit
-	Log   *slog.Logger    // nil: discard
+	Log   *slog.Logger    // nil: discard; it must not make its callers wait
+
+	Collectors []prometheus.Collector // shown on /metrics beside the node's own
 }
 
 // Etcd says where the authority is. No Endpoints: one is embedded in this process.

@@ -71,6 +71,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usageError{err}
 	}
+	to := c.newOutput(s)
+	defer to.Close()
+	o.Log, o.Collectors = to.log, append(o.Collectors, to.metric())
+	o.Ready = func(a node.Addresses) { fmt.Fprintln(to.out, a) }
+	o.Exit = func(code int) { to.Close(); os.Exit(code) }
 	if os.Getenv("GOGC") == "" {
 		boundGarbage(ctx)
 	}
@@ -85,8 +90,6 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
 		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
-		Ready: func(a node.Addresses) { fmt.Fprintln(s.out, a) },
-		Log:   c.logger(s),
 	}
 	if c.Default != 0 {
 		var err error
@@ -104,14 +107,6 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		}
 	}
 	return o, nil
-}
-
-func (c *serveCmd) logger(s streams) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.LogLevel}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(s.err, options))
-	}
-	return slog.New(slog.NewTextHandler(s.err, options))
 }
 
 func (c *serveCmd) addresses(o *node.Options) error {
