@@ -33,8 +33,7 @@ func (w *tap) Write(b []byte) (int, error) {
 func TestFaultF1LinesAreDroppedAndCounted(t *testing.T) {
 	to := &tap{open: make(chan struct{})}
 	var missed uint64
-	var l *lines
-	l = newLines(to, func(n uint64) { missed += n })
+	l := newLines(to, func(n uint64) { missed += n })
 	line := []byte(strings.Repeat("x", 1023) + "\n")
 	const written = 3 * mostQueued / 1024
 	for range written {
