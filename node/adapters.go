@@ -56,8 +56,14 @@ func (a account) Answers(ctx context.Context) error { return storeError(a.Accoun
 
 func (a account) Device(ctx context.Context) (*wastore.Device, error) {
 	device, err := a.Account.Device(ctx)
+	var rest *store.RestError
+	if errors.As(err, &rest) {
+		return nil, (*session.RestError)(rest)
+	}
 	return device, storeError(err)
 }
+
+func (a account) EndRest(ctx context.Context) error { return storeError(a.Account.EndRest(ctx)) }
 
 // OnFailure is the store's, for whichever account.
 func (account) OnFailure(ctx context.Context, failed func(error)) context.Context {

@@ -13,6 +13,7 @@ const (
 	cleanPause   = 50 * time.Millisecond // between statements; so up to 5,000 rows a second, more than are sent
 	cleanTimeout = 10 * time.Second      // of a statement
 	cleanMuch    = 10_000                // rows in one go that are worth a line in the log
+	crashesFor   = 7 * 24 * time.Hour    // after a rest, its crash says nothing any more
 	silentFor    = 24 * time.Hour        // after which a process's note is nobody's; successors wait for seconds
 )
 
@@ -32,6 +33,7 @@ type cleaner struct {
 	placement *placement
 	store     interface {
 		ForgetSends(ctx context.Context, age time.Duration, limit int) (int64, error)
+		ForgetCrashes(ctx context.Context, age time.Duration) (int64, error)
 		ForgetNotes(ctx context.Context, age time.Duration) (int64, error)
 	}
 	log     *slog.Logger
@@ -61,6 +63,11 @@ func (c *cleaner) clean(ctx context.Context) error {
 	}
 	notes, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetNotes(ctx, silentFor) })
 	c.metrics.cleaned.WithLabelValues("notes").Add(float64(notes))
+	if err != nil {
+		return err
+	}
+	crashes, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetCrashes(ctx, crashesFor) })
+	c.metrics.cleaned.WithLabelValues("crashes").Add(float64(crashes))
 	if err != nil || c.keep == 0 {
 		return err
 	}

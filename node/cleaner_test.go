@@ -33,6 +33,8 @@ func (f *fakeAttic) ForgetSends(_ context.Context, age time.Duration, limit int)
 	return n, f.err
 }
 
+func (f *fakeAttic) ForgetCrashes(context.Context, time.Duration) (int64, error) { return 0, nil }
+
 func (f *fakeAttic) ForgetNotes(context.Context, time.Duration) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -40,6 +40,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := data.Remember(process.Incarnation); err != nil {
 		return err
 	}
+	report, err := o.reportCrash(process)
+	if err != nil {
+		return err
+	}
 	ports, err := listen(o)
 	if err != nil {
 		return err
@@ -90,6 +94,10 @@ func Run(ctx context.Context, o Options) error {
 		o.Log.Info("listening for callers who need no API key", "node", o.Name, "listen", ports.trusted.Addr().String())
 	}
 
+	judging, endJudge := context.WithCancel(context.Background()) // until nothing runs that could crash
+	defer endJudge()
+	o.keepJudge(judging, &servers, process, report)
+
 	// 3. The parts, each as soon as what it needs is there.
 	p := &parts{o: o, process: process, data: data, registry: registry, reason: why, forsake: r.Forsake}
 	err = p.assemble(running, publicAddress, peerAddress)
@@ -112,6 +120,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Log.Warn("requests were still under way at the end", "err", err)
 	}
 	ports.close() // a Serve that comes after its Shutdown would serve on
+	endJudge()
 	servers.Wait()
 	p.close()
 	if cause := context.Cause(running); cause != nil && !errors.Is(cause, context.Canceled) {

@@ -57,6 +57,10 @@ type Options struct {
 	// Retention is how long an idempotency key is remembered after its last use; 0: for ever.
 	Retention time.Duration
 	Version   string // of the program
+	// Judge is the command that judges a crash of this process as soon as it has ended, before another
+	// node has taken its clientes over (package crash); nil: crashes are not reported. It is for a process
+	// that runs one node.
+	Judge []string
 
 	Ready func(Addresses) // called once, when the node serves and owns a lease
 	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"session-manager/node/crash"
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
 	"session-manager/node/session"
@@ -64,6 +65,12 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	// Before anything is taken here: who crashed this node's last process must rest.
+	if err := retry(func(ctx context.Context) error {
+		return crash.JudgeAll(ctx, o.Data, p.process, court{p.store.Court()}, o.Log)
+	}); err != nil {
 		return err
 	}
 	if err := p.openEtcd(ctx); err != nil {

@@ -13,12 +13,27 @@ import (
 
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
+
+	"session-manager/node/crash"
 )
 
 // version is set by the linker.
 var version = "dev"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	nameBlame()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// nameBlame has crash reports show goroutines' labels (package crash). The runtime heeds the variable from
+// here on; what else it holds stays.
+func nameBlame() {
+	settings := os.Getenv("GODEBUG")
+	if settings != "" {
+		settings += ","
+	}
+	_ = os.Setenv("GODEBUG", settings+crash.Traceback) // the name has no = in it: no error
+}
 
 // usageError is a bad configuration: one line, exit 2.
 type usageError struct{ error }
@@ -36,6 +51,7 @@ type cli struct {
 	Cluster       clusterCmd       `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C, to try things out."`
 	Keys          keysCmd          `cmd:"" help:"Make, list and revoke API keys."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`
+	Judge         judgeCmd         `cmd:"" hidden:"" help:"Judge the crash of the process that started this one, when it has ended."`
 }
 
 // streams is where a command writes.

@@ -79,6 +79,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	if os.Getenv("GOGC") == "" {
 		boundGarbage(ctx)
 	}
+	if self, err := os.Executable(); err == nil { // else the next start judges
+		o.Judge = []string{self, "judge", "--log-format", c.LogFormat}
+	}
 	return node.Run(ctx, o)
 }
 

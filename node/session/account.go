@@ -10,7 +10,7 @@ import (
 // Account is the stored state of the cliente, under the ownership that the session hangs on.
 // Its writes fail, and end the ownership first, when another node has taken over.
 type Account interface {
-	// Device is the stored device, or a new one to be paired. ErrCorrupt, ErrStoreUnavailable.
+	// Device is the stored device, or a new one to be paired. ErrCorrupt, ErrStoreUnavailable, *RestError.
 	Device(ctx context.Context) (*wastore.Device, error)
 	// Sending returns a ctx for the one message of whatsmeow's that s stands for, and what must be
 	// called when whatsmeow has returned: it tells for which Signal addresses a ratchet was stored;
@@ -28,6 +28,8 @@ type Account interface {
 	OnFailure(ctx context.Context, failed func(error)) context.Context
 	// Answers returns nil when the store does. ErrStoreUnavailable.
 	Answers(ctx context.Context) error
+	// EndRest ends the cliente's rest after a crash before its time.
+	EndRest(ctx context.Context) error
 	// Quiesce returns when no write is under way. The ownership has ended before.
 	Quiesce()
 }

@@ -33,6 +33,7 @@ type (
 		expires time.Duration
 		err     error
 	}
+	resting  struct{ *RestError } // a process has died of what WhatsApp sent to this cliente
 	outdated struct{}
 	replaced struct{}
 )
@@ -67,6 +68,9 @@ func storeCode(err error) string {
 // waitsForStore says whether a code is one of them.
 func waitsForStore(code string) bool { return code == storeUnavailable || code == storeFailedCode }
 
+// crashed is the code of a session that rests since a process died of what WhatsApp sent to it.
+const crashed = "CRASHED"
+
 // load makes the client of the stored device, where there is none yet. It returns why it
 // could not, nil when there is one. While the store is away no login is tried: WhatsApp would
 // see one after the other fail.
@@ -81,10 +85,13 @@ func (s *Session) load() any {
 		return nil
 	}
 	device, err := s.account.Device(s.ctx)
+	var rest *RestError
 	switch {
 	case err == nil:
 	case s.ctx.Err() != nil:
 		return stopped{}
+	case errors.As(err, &rest):
+		return resting{rest}
 	case errors.Is(err, ErrCorrupt):
 		return broken{"CREDENTIALS_CORRUPT", err}
 	default:

@@ -1,6 +1,10 @@
 package session
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 var (
 	// ErrNotReady: the session cannot send in its present state. Nothing was sent.
@@ -40,3 +44,15 @@ type storeFailed struct{}
 
 func (storeFailed) Error() string        { return "credential store failed a statement" }
 func (storeFailed) Is(target error) bool { return target == ErrStoreUnavailable }
+
+// RestError says that the cliente must be left alone for a while: a node's process has died of what
+// WhatsApp sent to it, and would again.
+type RestError struct {
+	Left  time.Duration // of the rest
+	Cause string        // of the crash, in words
+}
+
+func (e *RestError) Error() string {
+	return fmt.Sprintf("what WhatsApp sent to this account crashed a node (%s): it is left alone for %v, POST /session/restart tries at once",
+		e.Cause, e.Left.Round(time.Second))
+}

@@ -93,6 +93,8 @@ func (s *Session) book(event any, p *progress) any {
 		}
 	case *events.KeepAliveRestored:
 		p.deaf = 0
+	case panicked:
+		panic(e.value) // as if it had been here: the session begins anew
 	case silent:
 		if time.Time(e).After(s.peek().ConnectedAt) { // else it was on a connection of before
 			return lost{"DEAF", errors.New("WhatsApp did not acknowledge a message")}

@@ -61,12 +61,16 @@ func (s *Session) after(ending any, m *misses) error {
 		s.forget()
 		s.failed(Error, end.code, end.err)
 		s.rest(restInError)
+	case resting:
+		s.failed(Error, crashed, end)
+		m.attempt = 0
+		s.rest(end.Left)
 	case banned:
 		s.failed(DisconnectedBanned, "BANNED", end.err)
 		s.sleep(end.expires)
 	case outdated:
 		s.failed(DisconnectedRecoverable, "CLIENT_OUTDATED", errOutdated)
-		err := s.engine.refreshVersion(s.ctx, freshVersion)
+		err := s.unlabelled(func() error { return s.engine.refreshVersion(s.ctx, freshVersion) })
 		if m.strikes++; err != nil || m.strikes > 1 {
 			m.strikes = 0
 			s.failed(Error, "CLIENT_OUTDATED", errors.Join(errOutdated, err))

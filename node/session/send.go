@@ -214,11 +214,15 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool, l
 	ctx = s.account.OnFailure(ctx, fail)
 	sending, ended := s.account.Sending(ctx, send, reserve)
 	var response whatsmeow.SendResponse
-	known, err := resolve(ctx, client, to)
-	if err == nil {
+	var known types.JID
+	err := s.onBehalf(func() (err error) {
+		if known, err = resolve(ctx, client, to); err != nil {
+			return err
+		}
 		response, err = client.SendMessage(sending, known, &waE2E.Message{Conversation: proto.String(text)},
 			whatsmeow.SendRequestExtra{ID: send.MessageID, Timeout: min(ackTimeout, time.Until(limit))})
-	}
+		return err
+	})
 	addresses, stands := ended()
 	t := transmission{stored: len(addresses) > 0, stands: stands, err: err}
 	nothing := !t.stored && !stands && ctx.Err() == nil // left, and not for want of time or of the store

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Session struct {
 	account Account
 	log     *slog.Logger
 
+	labels context.Context // of goroutines that run on the cliente's behalf
 	ctx    context.Context // of the connection and all writes; a child of the hold's
 	cancel context.CancelCauseFunc
 	events chan any        // from whatsmeow's goroutines to run
@@ -56,6 +58,7 @@ func (e *Engine) Start(hold *ownership.Hold, account Account) *Session {
 		events: make(chan any, 16), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
 		now: Snapshot{State: Initializing}, changed: make(chan struct{}), idle: make(chan struct{}),
 	}
+	s.labels = labelled(hold.Cliente().String())
 	s.over, s.finish = context.WithCancel(context.Background())
 	s.ctx, s.cancel = context.WithCancelCause(hold.Context())
 	s.link = s.ctx
@@ -141,15 +144,32 @@ func (s *Session) Err() error {
 // been reported since, begins anew.
 func (s *Session) Wake() {
 	s.mu.Lock()
-	rests := s.seen && (s.now.State == DisconnectedLogout || s.now.State == AuthFailure || s.now.State == Error)
+	rests := s.seen && s.now.LastError.Code != crashed && (s.now.State == DisconnectedLogout || s.now.State == AuthFailure || s.now.State == Error)
 	s.mu.Unlock()
 	if !rests {
 		return
 	}
+	s.goOn()
+}
+
+// goOn ends a rest.
+func (s *Session) goOn() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// EndRest ends the rest after a crash before its time.
+func (s *Session) EndRest(ctx context.Context) error {
+	if s.peek().LastError.Code != crashed {
+		return nil
+	}
+	if err := s.account.EndRest(ctx); err != nil {
+		return err
+	}
+	s.goOn()
+	return nil
 }
 
 // RenewQR sees to it that a QR is on its way. ErrAlreadyPaired: none is needed.
@@ -164,6 +184,7 @@ func (s *Session) RenewQR(context.Context) error {
 
 // main runs the session and sees to its end, a panic included: it stays with this cliente.
 func (s *Session) main() {
+	pprof.SetGoroutineLabels(s.labels)
 	defer s.finish()
 	for {
 		err, panicked := s.guarded()

@@ -121,6 +121,13 @@ func (m *memory) Answers(context.Context) error {
 	return nil
 }
 
+func (m *memory) EndRest(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loadErr = nil
+	return nil
+}
+
 func (m *memory) Quiesce() {}
 
 // world is an emulator and an engine that speaks to it. whatsmeow's root key is a variable of

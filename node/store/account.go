@@ -35,17 +35,19 @@ func (s *Store) Account(hold *ownership.Hold) *Account {
 }
 
 // Device is the cliente's WhatsApp device with fenced stores, or a new one to be paired where
-// there is none. ErrCorrupt: there is one that cannot be read.
+// there is none. ErrCorrupt: there is one that cannot be read. A *RestError: it must not be used for a while.
 func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	device, prekeys, err := scanDevice(a.store.db.QueryRow(ctx, deviceQuery, int64(a.hold.Cliente())))
+	device, prekeys, rest, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.resting()), int64(a.hold.Cliente())))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return a.withoutRow(ctx)
 	case err != nil:
 		return nil, a.fail(ctx, err)
+	case rest.err() != nil:
+		return nil, rest.err()
 	}
 	a.install(device, false).uploaded.Store(int64(prekeys) + 1)
 	return device, nil
@@ -54,12 +56,15 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 // withoutRow is the device of a cliente that has no row of one: a new one, unless it should have it.
 func (a *Account) withoutRow(ctx context.Context) (*wastore.Device, error) {
 	var jid sql.NullString
-	err := a.store.db.QueryRow(ctx, "SELECT jid FROM clientes WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&jid)
+	var r rest
+	err := a.store.db.QueryRow(ctx, "SELECT jid, "+a.store.resting()+" FROM clientes c WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&jid, &r.left, &r.cause)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return nil, a.fail(ctx, err)
 	case jid.Valid:
 		return nil, fmt.Errorf("cliente %s: device %q has no row: %w", a.hold.Cliente(), jid.String, ErrCorrupt)
+	case r.err() != nil:
+		return nil, r.err()
 	}
 	return a.fresh(), nil
 }

@@ -112,24 +112,11 @@ type dialect interface {
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, failure: rate.Sometimes{Interval: failureEvery},
 		refusal: rate.Sometimes{First: 1, Interval: failureEvery}, onRefused: cfg.OnRefused}
-	var raw *sql.DB
-	var name string
-	var err error
-	switch {
-	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):
-		name = "pgx"
-		s.address = withoutPassword(cfg.URL)
-		raw, s.dialect, err = openPostgres(cfg)
-	case strings.HasPrefix(cfg.URL, "sqlite:"):
-		name = "sqlite3"
-		s.address = cfg.URL
-		raw, s.dialect, err = openSQLite(cfg)
-	default:
-		return nil, fmt.Errorf("store %q: want postgres://... or sqlite:FILE", withoutPassword(cfg.URL))
-	}
+	raw, name, d, err := connect(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", s.address, err)
+		return nil, err
 	}
+	s.address, s.dialect = withoutPassword(cfg.URL), d
 	if s.db, err = dbutil.NewWithDB(raw, name); err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("store %s: %w", s.address, err)
@@ -155,6 +142,25 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.together = openTogether(s)
 	}
 	return s, nil
+}
+
+// connect makes the database's connections, which it opens when they are needed; name is dbutil's of the
+// database. Its error names the address, never the password.
+func connect(cfg Config) (raw *sql.DB, name string, d dialect, err error) {
+	switch {
+	case strings.HasPrefix(cfg.URL, "postgres://"), strings.HasPrefix(cfg.URL, "postgresql://"):
+		name = "pgx"
+		raw, d, err = openPostgres(cfg)
+	case strings.HasPrefix(cfg.URL, "sqlite:"):
+		name = "sqlite3"
+		raw, d, err = openSQLite(cfg)
+	default:
+		return nil, "", nil, fmt.Errorf("store %q: want postgres://... or sqlite:FILE", withoutPassword(cfg.URL))
+	}
+	if err != nil {
+		return nil, "", nil, fmt.Errorf("store %s: %w", withoutPassword(cfg.URL), err)
+	}
+	return raw, name, d, nil
 }
 
 // Close writes what is still to be booked, and ends the connections.

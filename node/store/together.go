@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"session-manager/node/ownership"
 )
@@ -85,12 +87,27 @@ func (t *together) commit(jobs []*job) {
 	}
 }
 
-func (j *job) begin(ctx context.Context) error {
+// begin carries the job out. Its panic becomes an error here, and a panic again where the job came from:
+// the goroutine there knows whose it is.
+func (j *job) begin(ctx context.Context) (err error) {
 	if j.ctx.Err() != nil {
 		return context.Cause(j.ctx)
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicked{value: r, stack: debug.Stack()}
+		}
+	}()
 	return j.run(ctx)
 }
+
+// panicked is the panic of a job.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n\n%s", p.value, p.stack) }
 
 // nothingWritten says whether a job's end leaves the transaction as it was, or as it should be.
 func nothingWritten(err error) bool {
@@ -123,6 +140,10 @@ func (t *together) carryOut(ctx context.Context, j *job) error {
 	}
 	select {
 	case err := <-j.result:
+		var p *panicked
+		if errors.As(err, &p) {
+			panic(p.Error())
+		}
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
