@@ -14,7 +14,7 @@ type judgeCmd struct {
 
 // Run reads its case from standard input.
 func (c *judgeCmd) Run(s streams) error {
-	log := (&serveCmd{LogFormat: c.LogFormat}).logger(s)
+	log := (&serveCmd{LogFormat: c.LogFormat}).logger(s.err)
 	if err := crash.Wait(os.Stdin, node.OpenCourt, log); err != nil {
 		log.Error("a crash was not judged", "err", err)
 	}

@@ -92,6 +92,8 @@ func Wait(in io.Reader, open func(Case) (Court, error), log *slog.Logger) error 
 	}
 	debug.FreeOSMemory() // it is here to wait
 	_, _ = io.Copy(io.Discard, in)
+	// Nobody is left to end a judge whose standard error takes no line.
+	defer time.AfterFunc(judgeTries+judgeEnd, func() { os.Exit(1) }).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), judgeTries)
 	defer cancel()
 	if report, _, err := read(c.Report); err != nil || report == "" {
