@@ -19,11 +19,28 @@ func profiles() http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return bodiless(mux)
 }
 
-// headTime is what the head of a request for a profile may take to arrive.
-const headTime = 10 * time.Second
+// bodiless refuses what has a body, which no profile needs: some of them would read it as a form,
+// of 10 MB, for anybody.
+func bodiless(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headTime)) // what still comes is dropped, for so long
+			w.Header().Set("Connection", "close")
+			http.Error(w, "only GET, without a body", http.StatusMethodNotAllowed)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+const (
+	headTime = 10 * time.Second // that the head of a request for a profile may take to arrive
+	idleTime = 90 * time.Second // that a connection may stay without a request
+	headSize = 16 << 10         // bytes of a head
+)
 
 // serveProfiles serves the operator's profiles, where there is a port for them, until ctx ends.
 // A node serves on without them.
@@ -33,7 +50,7 @@ func (p ports) serveProfiles(ctx context.Context, servers *sync.WaitGroup, log *
 	}
 	log.Info("listening for requests of profiles", "listen", p.profile.Addr().String())
 	// No limit on writing: a profile takes as long as it was asked for.
-	server := &http.Server{Handler: profiles(), ReadHeaderTimeout: headTime}
+	server := &http.Server{Handler: profiles(), ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: headSize}
 	servers.Go(func() {
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()

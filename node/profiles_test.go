@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -59,5 +60,29 @@ func TestNoProfiles(t *testing.T) {
 	servers.Wait()
 	if p.profile != nil {
 		t.Error("there is a port for profiles that nobody asked for")
+	}
+}
+
+// Nobody makes the profiles' port read a body: a form of 10 MB would be read for anybody.
+func TestFaultC1ProfilesReadNoBody(t *testing.T) {
+	read := false
+	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { read = true })
+	for _, row := range []struct {
+		method, body string
+		want         int
+	}{
+		{http.MethodGet, "", 200}, {http.MethodHead, "", 200},
+		{http.MethodGet, "x", 405}, {http.MethodPost, "seconds=1", 405}, {http.MethodPut, "", 405},
+	} {
+		read = false
+		w := httptest.NewRecorder()
+		var body io.Reader
+		if row.body != "" {
+			body = strings.NewReader(row.body)
+		}
+		bodiless(next).ServeHTTP(w, httptest.NewRequest(row.method, "/debug/pprof/profile", body))
+		if w.Code != row.want || read != (row.want == 200) {
+			t.Errorf("%s with %q: %d, and it was served: %v", row.method, row.body, w.Code, read)
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"session-manager/router/api"
 )
 
 // dialTimeout bounds a connection to another node.
@@ -111,6 +113,10 @@ func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string,
 	return answered, nil
 }
 
+// notForwarded are headers that are the caller's alone, or ours.
+var notForwarded = []string{fasthttp.HeaderConnection, fasthttp.HeaderAuthorization, headerAPIKey, HeaderPeer, headerOwner, headerEpoch, headerNotStarted,
+	fasthttp.HeaderExpect, fasthttp.HeaderTrailer}
+
 // askByHTTP asks the node by a request of its own, and opens a stream for further ones where the
 // node serves them.
 func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline time.Time) (outcome, error) {
@@ -118,8 +124,11 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 	request := fasthttp.AcquireRequest()
 	defer fasthttp.ReleaseRequest(request)
 	ctx.Request.CopyTo(request)
-	for _, h := range []string{fasthttp.HeaderConnection, fasthttp.HeaderAuthorization, headerAPIKey, HeaderPeer, headerOwner, headerEpoch, headerNotStarted} {
-		request.Header.Del(h) // the caller's alone, or ours
+	for _, h := range notForwarded {
+		request.Header.Del(h)
+	}
+	if length := request.Header.ContentLength(); length > 0 || length == chunked {
+		request.Header.SetContentLength(len(ctx.Request.Body()))
 	}
 	request.Header.Set(headerForwarded, r.cfg.Node)
 	if r.token != "" {
@@ -152,6 +161,15 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 func unsent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, fasthttp.ErrDialTimeout) || errors.Is(err, fasthttp.ErrNoFreeConns)
+}
+
+// admitsPeer is authenticPeer; where it returns false it has answered 403.
+func (r *Router) admitsPeer(ctx *fasthttp.RequestCtx) bool {
+	if r.authenticPeer(ctx) {
+		return true
+	}
+	api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "Not a node of this cluster")
+	return false
 }
 
 // authenticPeer says whether the request comes from a node that knows the cluster's secret.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 
@@ -135,11 +136,19 @@ func readHead(r *bufio.Reader, limit int) (number uint32, length int, err error)
 	return number, length, err
 }
 
-// readRest reads what follows a head, into space where that is long enough.
+// readRest reads what follows a head, into space where that is long enough. Else it makes more with
+// what has come: who writes heads alone shall cost nothing.
 func readRest(r *bufio.Reader, length int, space []byte) ([]byte, error) {
-	if cap(space) < length {
-		space = make([]byte, length)
+	space = space[:0]
+	for len(space) < length {
+		if cap(space) < length {
+			space = slices.Grow(space, min(length-len(space), max(len(space), freeBody)))
+		}
+		have := len(space)
+		space = space[:min(length, cap(space))]
+		if n, err := io.ReadFull(r, space[have:]); err != nil {
+			return space[:have+n], err
+		}
 	}
-	_, err := io.ReadFull(r, space[:length])
-	return space[:length], err
+	return space, nil
 }

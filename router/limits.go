@@ -13,12 +13,13 @@ type Limits struct {
 	ReadyWait time.Duration // of a send for a session on its way to READY: 15 s
 	Body      int           // bytes of a request: 1 MiB
 	Header    int           // bytes of a request's head: 16 KiB
+	Bodies    int64         // bytes of all requests' bodies at a time, small ones apart: 8 MiB
 	Waiting   int64         // requests that wait for an owner at a time: 4,096
 }
 
 func (l Limits) complete() Limits {
 	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second,
-		Body: 1 << 20, Header: 16 << 10, Waiting: 4096}
+		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Waiting: 4096}
 	for _, d := range []struct{ have, want *time.Duration }{
 		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait},
 	} {
@@ -31,6 +32,9 @@ func (l Limits) complete() Limits {
 	}
 	if l.Header == 0 {
 		l.Header = defaults.Header
+	}
+	if l.Bodies == 0 {
+		l.Bodies = defaults.Bodies
 	}
 	if l.Waiting == 0 {
 		l.Waiting = defaults.Waiting

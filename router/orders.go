@@ -63,6 +63,11 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 	var body struct {
 		Node string `json:"node"`
 	}
+	b := r.readBody(ctx)
+	if b == nil {
+		return true
+	}
+	defer b.release()
 	if put && (json.Unmarshal(ctx.PostBody(), &body) != nil || body.Node == "") {
 		api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", `Body must be {"node":"NAME"}`)
 		return true

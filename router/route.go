@@ -80,6 +80,11 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 	if t.route == api.HubSession && !r.known(ctx, t.cliente) {
 		return
 	}
+	b := r.bodyOf(ctx, t.route)
+	if b == nil {
+		return
+	}
+	defer b.release()
 	r.route(ctx, t)
 }
 
@@ -241,8 +246,7 @@ func (r *Router) serveHere(ctx *fasthttp.RequestCtx, t target, deadline time.Tim
 
 // servePeer serves a request that another node forwarded: here or not at all.
 func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
-	if !r.authenticPeer(ctx) {
-		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "Not a node of this cluster")
+	if !r.admitsPeer(ctx) {
 		return
 	}
 	switch string(ctx.Path()) {
@@ -260,6 +264,11 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
+	b := r.bodyOf(ctx, t.route)
+	if b == nil {
+		return
+	}
+	defer b.release()
 	r.serveOwned(ctx, t, ctx.Time())
 	ctx.Response.Header.Set(headerStreams, streamsVersion)
 }

@@ -109,6 +109,7 @@ type Router struct {
 	token    string // that nodes show one another; "": none
 	metrics  *metrics
 	scrape   fasthttp.RequestHandler
+	bodies   *bodies
 	waiting  atomic.Int64
 	leaving  atomic.Bool
 	standing standing
@@ -143,11 +144,12 @@ func New(cfg Config) (*Router, error) {
 	r.client = newClient(cfg.Limits, dial)
 	r.token = PeerToken(cfg.PeerSecret)
 	r.streams = newStreams(dial, r.token, cfg.Limits.Header+cfg.Limits.Body)
+	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
-	r.public = r.server(r.parting(r.servePublic))
-	r.trusted = r.server(r.parting(r.serveTrusted))
-	r.peer = r.server(r.servePeer)
+	r.public = r.server(r.parting(r.servePublic), func(ctx *fasthttp.RequestCtx) bool { _, ok := r.authenticate(ctx); return ok })
+	r.trusted = r.server(r.parting(r.serveTrusted), func(*fasthttp.RequestCtx) bool { return true })
+	r.peer = r.server(r.servePeer, r.admitsPeer)
 	return r, nil
 }
 
@@ -161,21 +163,41 @@ func PeerToken(secret []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func (r *Router) server(handler fasthttp.RequestHandler) *fasthttp.Server {
+// server makes a server of one port. admits says whether a caller's body may be waited for; where
+// it returns false it has answered.
+//
+// Handlers read bodies themselves (body.go), once they know who calls.
+func (r *Router) server(handler fasthttp.RequestHandler, admits func(*fasthttp.RequestCtx) bool) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      r.guarded(handler),
+		ExpectHandler:                r.expected(admits),
 		ErrorHandler:                 r.badRequest,
 		Name:                         "session-manager",
 		ReadTimeout:                  r.cfg.Limits.Read,
 		WriteTimeout:                 r.cfg.Limits.Read,
 		IdleTimeout:                  r.cfg.Limits.Idle,
-		MaxRequestBodySize:           r.cfg.Limits.Body,
+		StreamRequestBody:            true,
+		MaxRequestBodySize:           promptBody,
 		ReadBufferSize:               r.cfg.Limits.Header,
 		CloseOnShutdown:              true,
 		NoDefaultServerHeader:        true,
 		Logger:                       quiet{},
 		DisablePreParseMultipartForm: true,
 		LazyRequestTime:              true,
+	}
+}
+
+// expected says whether a caller who asks before it sends a body shall go on.
+func (r *Router) expected(admits func(*fasthttp.RequestCtx) bool) func(*fasthttp.RequestCtx) int {
+	return func(ctx *fasthttp.RequestCtx) int {
+		if admits(ctx) {
+			if ctx.Request.Header.ContentLength() <= r.cfg.Limits.Body {
+				return fasthttp.StatusContinue
+			}
+			r.refuseUnread(ctx, fasthttp.ErrBodyTooLarge)
+		}
+		r.metrics.served(malformed, ctx.Response.StatusCode(), 0)
+		return ctx.Response.StatusCode()
 	}
 }
 
@@ -255,18 +277,7 @@ func (r *Router) parting(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 
 // badRequest answers what could not even be read as a request.
 func (r *Router) badRequest(ctx *fasthttp.RequestCtx, err error) {
-	var small *fasthttp.ErrSmallBuffer
-	var network net.Error
-	status, code, message := fasthttp.StatusBadRequest, "BAD_REQUEST", "Malformed HTTP request"
-	switch {
-	case errors.As(err, &small):
-		status, code, message = fasthttp.StatusRequestHeaderFieldsTooLarge, "HEADER_TOO_LARGE", "Request header too large"
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		status, code, message = fasthttp.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", "Request body too large"
-	case errors.As(err, &network) && network.Timeout():
-		status, code, message = fasthttp.StatusRequestTimeout, "REQUEST_TIMEOUT", "Request did not arrive in time"
-	}
 	ctx.Response.Header.SetConnectionClose()
-	api.Refuse(ctx, status, code, message)
-	r.metrics.served(malformed, status, 0)
+	r.refuseUnread(ctx, err)
+	r.metrics.served(malformed, ctx.Response.StatusCode(), 0)
 }

@@ -61,7 +61,7 @@ func (r *Router) serveFrames(c net.Conn) {
 }
 
 func (r *Router) readRequest(in *bufio.Reader) (*received, error) {
-	number, length, err := readHead(in, requestHead+maxKey+r.cfg.Limits.Body)
+	number, length, err := readHead(in, requestHead+maxKey+mostSpare)
 	if err != nil {
 		return nil, err
 	}
