@@ -43,6 +43,7 @@ type device struct {
 	logins      int
 	conflicts   int
 	lastLogin   time.Time
+	recent      []time.Time // logins of the last 10 s
 	ratchets    *ratchets
 	askedToFill bool // told that its one-time keys run out
 	fresh       bool // it was paired, and its phone has not told it all

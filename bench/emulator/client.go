@@ -130,6 +130,12 @@ func (c *Control) Stats(ctx context.Context) (out Stats, err error) {
 	return out, err
 }
 
+// SendStanza sends a raw stanza to an account's devices.
+func (c *Control) SendStanza(ctx context.Context, raw RawStanza) (out StanzaSent, err error) {
+	err = c.call(ctx, http.MethodPost, "/stanza", raw, &out)
+	return out, err
+}
+
 // SetFault orders a fault.
 func (c *Control) SetFault(ctx context.Context, f Fault) error {
 	return c.call(ctx, http.MethodPost, "/faults", f, nil)

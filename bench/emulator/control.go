@@ -97,6 +97,17 @@ func (e *Emulator) handler() http.Handler {
 	mux.HandleFunc("GET /devices", control(http.StatusOK, func(*http.Request) (any, error) { return e.Devices(), nil }))
 	mux.HandleFunc("GET /events", control(http.StatusOK, e.serveEvents))
 	mux.HandleFunc("GET /stats", control(http.StatusOK, func(*http.Request) (any, error) { return e.Stats(), nil }))
+	mux.HandleFunc("POST /stanza", control(http.StatusOK, func(r *http.Request) (any, error) {
+		var in RawStanza
+		if err := decode(r, &in); err != nil {
+			return nil, err
+		}
+		return e.SendStanza(in)
+	}))
+	mux.HandleFunc("DELETE /stanza", control(http.StatusOK, func(r *http.Request) (any, error) {
+		dropped, err := e.DropStanzas(r.URL.Query().Get("number"))
+		return map[string]int{"dropped": dropped}, err
+	}))
 	mux.HandleFunc("GET /faults", control(http.StatusOK, func(*http.Request) (any, error) { return e.Faults(), nil }))
 	mux.HandleFunc("POST /faults", control(http.StatusOK, func(r *http.Request) (any, error) {
 		var in Fault

@@ -11,6 +11,13 @@
 // sees every socket and every ratchet counter of every device, in one order (see referee.go
 // and ratchet.go).
 //
+// # Faults and raw stanzas
+//
+// POST /faults orders a misbehaviour for a number or for everybody (Fault says which there are and
+// what each takes); DELETE /faults ends them all. POST /stanza sends any stanza to an account's
+// devices, once or at each login until it is answered (RawStanza); DELETE /stanza?number= takes back
+// what is queued so.
+//
 // # Locks
 //
 // Emulator.mu guards the server's state: accounts, devices, queues, sockets, faults. Phones do

@@ -1,11 +1,11 @@
 package emulator
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
-
-	"go.mau.fi/whatsmeow/proto/waWa6"
 )
 
 // Kinds of faults.
@@ -19,6 +19,17 @@ const (
 	FaultLoseAck  = "lose_ack" // messages are delivered, their acks are not sent
 	FaultFail     = "fail"     // logins get <failure> with Code
 	FaultAway     = "away"     // phones look at what arrives, and acknowledge it, once it ends
+
+	FaultNack        = "nack"         // messages are refused with Code, and delivered to nobody
+	FaultDupAck      = "dup_ack"      // acks of messages are sent twice
+	FaultStreamError = "stream_error" // streams get an error, see At
+)
+
+// When a stream error comes (Fault.At).
+const (
+	AtNow    = "now"    // once, at whoever is connected
+	AtLogin  = "login"  // after each <success>
+	AtActive = "active" // after each login, once the client has said that it is active
 )
 
 // Fault is a misbehaviour to order.
@@ -28,13 +39,46 @@ type Fault struct {
 	ForMS  int64  `json:"for_ms,omitempty"` // 0: until cleared; a drop: once
 	// DelayMS is how much later, for delay; 0 is 500.
 	DelayMS int64 `json:"delay_ms,omitempty"`
-	// Code is for fail: 400 to 599.
-	Code int `json:"code,omitempty"`
+	// Code is for fail and nack (400 to 599), for stream_error, and for ban: the ban's own, 101
+	// where it is 0. A failure 402 carries such a code too.
+	Code Code `json:"code,omitempty"`
+	// Count ends the fault after so many uses; 0 is no end. It is for fail, refuse, lose_ack, nack,
+	// dup_ack and stream_error.
+	Count int `json:"count,omitempty"`
+	// Tag is for stream_error: what stands in the error, such as "conflict" or "xml-not-well-formed".
+	Tag string `json:"tag,omitempty"`
+	// At is for stream_error: now, login or active; empty is now.
+	At string `json:"at,omitempty"`
+	// Close is for stream_error: whether the server closes the socket behind it; absent is yes.
+	Close *bool `json:"close,omitempty"`
+}
+
+// Code is a number that JSON may hold as a string too: WhatsApp writes its codes as strings.
+type Code int
+
+// UnmarshalJSON takes a number, or a string of digits.
+func (c *Code) UnmarshalJSON(raw []byte) error {
+	text := string(raw)
+	if text == "null" {
+		return nil
+	}
+	if len(raw) > 0 && raw[0] == '"' {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return err
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return fmt.Errorf("code %s: want a whole number up to 65535", raw)
+	}
+	*c = Code(n)
+	return nil
 }
 
 const (
 	everyone     = "*"
 	defaultDelay = 500 * time.Millisecond
+	banned       = 402  // the failure that a temporary ban is
 	banCode      = 101  // "sent to too many people"
 	banSeconds   = 3600 // where the fault has no end
 
@@ -48,6 +92,7 @@ type activeFault struct {
 	Fault
 	until time.Time // zero: until cleared
 	timer *time.Timer
+	left  int // uses, where Count is set
 }
 
 // SetFault orders a fault. The same kind for the same number replaces the one before.
@@ -66,8 +111,8 @@ func (e *Emulator) SetFault(f Fault) error {
 	e.note(Event{Kind: KindFault, Number: f.Number, Detail: "set " + f.Kind})
 	e.log.Info("fault set", "kind", f.Kind, "number", f.Number, "for_ms", f.ForMS)
 	e.removeFaultsLocked(func(a *activeFault) bool { return a.Kind == f.Kind && a.Number == f.Number })
-	if f.Kind != FaultDrop || f.ForMS > 0 {
-		a := &activeFault{Fault: f}
+	if f.lasts() {
+		a := &activeFault{Fault: f, left: f.Count}
 		if f.ForMS > 0 {
 			d := time.Duration(f.ForMS) * time.Millisecond
 			a.until = time.Now().Add(d)
@@ -82,22 +127,47 @@ func (e *Emulator) SetFault(f Fault) error {
 		e.dropNumberLocked(f.Number)
 	case FaultAway:
 		e.lookLocked()
+	case FaultStreamError:
+		if f.At == AtNow || f.At == "" {
+			e.breakStreamsLocked(f)
+		}
 	}
 	return nil
 }
 
+// lasts says whether the fault goes on after it was set.
+func (f Fault) lasts() bool {
+	switch f.Kind {
+	case FaultDrop:
+		return f.ForMS > 0
+	case FaultStreamError:
+		return f.At == AtLogin || f.At == AtActive
+	}
+	return true
+}
+
 func (f Fault) validate() error {
 	switch f.Kind {
-	case FaultDrop, FaultDelay, FaultRefuse, FaultBan, FaultOutdated, FaultDeaf, FaultLoseAck, FaultAway:
-	case FaultFail:
+	case FaultDrop, FaultDelay, FaultRefuse, FaultBan, FaultOutdated, FaultDeaf, FaultLoseAck, FaultAway, FaultDupAck:
+	case FaultFail, FaultNack:
 		if f.Code < 400 || f.Code > 599 {
 			return fmt.Errorf("%w: code %d: want 400 to 599", ErrBadInput, f.Code)
 		}
+	case FaultStreamError:
+		if f.Code == 0 && f.Tag == "" {
+			return fmt.Errorf("%w: stream_error: want a code, such as 503, or a tag, such as conflict", ErrBadInput)
+		}
+		switch f.At {
+		case "", AtNow, AtLogin, AtActive:
+		default:
+			return fmt.Errorf("%w: at %q: want now, login or active", ErrBadInput, f.At)
+		}
 	default:
-		return fmt.Errorf("%w: fault kind %q: want drop, delay, refuse, ban, outdated, deaf, lose_ack, away or fail", ErrBadInput, f.Kind)
+		return fmt.Errorf("%w: fault kind %q: want drop, delay, refuse, ban, outdated, deaf, lose_ack, away, fail, nack, dup_ack or stream_error",
+			ErrBadInput, f.Kind)
 	}
-	if f.ForMS < 0 || f.DelayMS < 0 {
-		return fmt.Errorf("%w: for_ms and delay_ms cannot be negative", ErrBadInput)
+	if f.ForMS < 0 || f.DelayMS < 0 || f.Count < 0 {
+		return fmt.Errorf("%w: for_ms, delay_ms and count cannot be negative", ErrBadInput)
 	}
 	if f.Number != everyone {
 		if f.Number == "" {
@@ -173,75 +243,15 @@ func (e *Emulator) faultLocked(kind, number string) *activeFault {
 	return nil
 }
 
-// lookLocked has those phones that are at hand look at what has arrived, and no others.
-func (e *Emulator) lookLocked() {
-	for number, a := range e.accounts {
-		if p := a.phone; p.mail.setAway(e.faultLocked(FaultAway, number) != nil) {
-			e.spawnLocked(func() { p.mail.drain(p.receive) })
-		}
+// useLocked is faultLocked for a fault that is used up by Count uses: this is one of them.
+func (e *Emulator) useLocked(kind, number string) *activeFault {
+	a := e.faultLocked(kind, number)
+	if a == nil || a.Count == 0 {
+		return a
 	}
-}
-
-func (e *Emulator) deafLocked(d *device) bool {
-	return e.faultLocked(FaultDeaf, d.account.number) != nil
-}
-
-func (e *Emulator) losesAckLocked(d *device) bool {
-	return e.faultLocked(FaultLoseAck, d.account.number) != nil
-}
-
-func (e *Emulator) delayLocked(d *device) time.Time {
-	a := e.faultLocked(FaultDelay, d.account.number)
-	if a == nil {
-		return time.Time{}
+	if a.left--; a.left == 0 {
+		e.removeFaultsLocked(func(other *activeFault) bool { return other == a })
+		e.note(Event{Kind: KindFault, Number: a.Number, Detail: "used up " + a.Kind})
 	}
-	delay := time.Duration(a.DelayMS) * time.Millisecond
-	if delay == 0 {
-		delay = defaultDelay
-	}
-	return time.Now().Add(delay)
-}
-
-// refusesAll says whether no new connection is taken.
-func (e *Emulator) refusesAll() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.faultLocked(FaultRefuse, "") != nil
-}
-
-// dropNumberLocked closes all sockets of a number, unregistered first.
-func (e *Emulator) dropNumberLocked(number string) {
-	for c := range e.conns {
-		if number != everyone && (c.device == nil || c.device.account.number != number) {
-			continue
-		}
-		e.dropLocked(c, "dropped by a fault")
-		e.spawnLocked(c.close)
-	}
-}
-
-// loginFault is the failure that a login of number meets, or 0.
-func (e *Emulator) loginFault(number string, p *waWa6.ClientPayload) (int, attrs) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a := e.faultLocked(FaultFail, number); a != nil {
-		return a.Code, nil
-	}
-	if a := e.faultLocked(FaultBan, number); a != nil {
-		seconds := banSeconds
-		if !a.until.IsZero() {
-			seconds = int(time.Until(a.until).Seconds()) + 1
-		}
-		return 402, attrs{"code": banCode, "expire": seconds}
-	}
-	if e.faultLocked(FaultOutdated, number) != nil && p.GetUserAgent().GetAppVersion().GetTertiary() != ClientRevision {
-		return 405, nil
-	}
-	if e.faultLocked(FaultRefuse, number) != nil {
-		return 503, nil
-	}
-	if e.faultLocked(FaultDrop, number) != nil {
-		return closeSilently, nil
-	}
-	return 0, nil
+	return a
 }

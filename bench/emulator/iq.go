@@ -22,12 +22,38 @@ var (
 
 func badRequest(err error) *iqError { return &iqError{code: 400, text: "bad-request: " + err.Error()} }
 
+// answer is the stanza that refuses a query.
+func (err *iqError) answer(n *node) node {
+	return node{
+		Tag:     "iq",
+		Attrs:   attrs{"from": from(n), "type": "error", "id": text(n, "id")},
+		Content: []node{{Tag: "error", Attrs: attrs{"code": err.code, "text": err.text}}},
+	}
+}
+
+// isPing says whether a query is a client's keep-alive.
+func isPing(n *node) bool {
+	switch text(n, "xmlns") {
+	case "w:p":
+		return text(n, "type") != "set"
+	case "urn:xmpp:ping":
+		return true
+	}
+	return false
+}
+
+// isActive says whether a query is the client's word that it takes stanzas now.
+func isActive(n *node) bool {
+	_, active := child(n, "active")
+	return active && text(n, "xmlns") == "passive" && text(n, "type") == "set"
+}
+
 // answer is the content of the result of a query.
 func (e *Emulator) answer(c *conn, d *device, n *node) ([]node, *iqError) {
 	set := text(n, "type") == "set"
 	has := func(tag string) bool { _, ok := child(n, tag); return ok }
 	switch space := text(n, "xmlns"); {
-	case space == "w:p" && !set, space == "urn:xmpp:ping":
+	case isPing(n):
 		return nil, nil
 	case space == "passive" && set && (has("active") || has("passive")):
 		if has("active") {

@@ -3,6 +3,7 @@ package emulator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,6 +73,7 @@ func (e *Emulator) registerLocked(c *conn, d *device, overlap bool) {
 	d.logins++
 	d.lastLogin = now
 	c.device, c.login = d, d.logins
+	e.referee.loggedIn(d.recentLoginsLocked(now))
 	old := d.conn
 	d.conn = c
 	e.note(Event{Kind: KindLogin, Number: d.account.number, Device: d.pn.String(), Login: c.login})
@@ -108,7 +110,11 @@ func (e *Emulator) welcomeLocked(c *conn) {
 		"t": now, "lid": c.device.lid, "creation": now, "location": "emu", "props": "1", "abprops": "1",
 		"display_name": c.device.account.name,
 	}})
+	e.breakAtLocked(c, AtLogin)
 	e.beginOfflineLocked(c, c.device)
+	if !c.passive {
+		e.breakAtLocked(c, AtActive)
+	}
 }
 
 // refuse tells a client why it is not let in and books it.
@@ -125,4 +131,13 @@ func (e *Emulator) waitEnd(c *conn) error {
 			return errRefused
 		}
 	}
+}
+
+// loginWindow is the time over which Stats.MostLogins10s counts.
+const loginWindow = 10 * time.Second
+
+// recentLoginsLocked books a login at now and returns how many there were in the window that ends then.
+func (d *device) recentLoginsLocked(now time.Time) int {
+	d.recent = slices.DeleteFunc(append(d.recent, now), func(t time.Time) bool { return now.Sub(t) > loginWindow })
+	return len(d.recent)
 }

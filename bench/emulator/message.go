@@ -33,7 +33,10 @@ func (e *Emulator) receiveMessage(c *conn, d *device, n *node) {
 			e.judgeLocked(c, d, to.String(), skmsg, id)
 		}
 	}
-	code := e.routeLocked(m)
+	code := e.nackLocked(m)
+	if code == 0 {
+		code = e.routeLocked(m)
+	}
 	ack := attrs{"class": "message", "id": id, "from": to, "t": time.Now().Unix()}
 	ev := Event{Number: d.account.number, Device: d.pn.String(), Login: c.login, Peer: to.String(), ID: id}
 	if code != 0 {
@@ -48,7 +51,7 @@ func (e *Emulator) receiveMessage(c *conn, d *device, n *node) {
 		e.note(ev)
 		return
 	}
-	e.sendLocked(c, node{Tag: "ack", Attrs: ack})
+	e.ackLocked(c, d, ack)
 }
 
 // routing is one message on its way through the server, from a device or from a phone.

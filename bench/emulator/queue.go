@@ -17,6 +17,7 @@ type queued struct {
 	by       types.JID // participant, of a group's
 	waitedOn *conn     // the socket at whose login it waited
 	sentOn   *conn     // the socket that it last left on
+	raw      bool      // ordered by SendStanza: sent as it is
 }
 
 // primer is how much of what waited a client that pulls is sent unasked. WhatsApp sends about as
@@ -33,11 +34,15 @@ type offlineState struct {
 // deliverLocked queues a stanza for a device, and sends it if it is connected and has caught
 // up with what waited before.
 func (e *Emulator) deliverLocked(d *device, n node) {
-	q := &queued{node: n, id: text(&n, "id"), class: n.Tag, from: jid(&n, "from"), by: jid(&n, "participant")}
+	e.queueLocked(d, &queued{node: n})
+}
+
+func (e *Emulator) queueLocked(d *device, q *queued) {
+	q.id, q.class, q.from, q.by = text(&q.node, "id"), q.node.Tag, jid(&q.node, "from"), jid(&q.node, "participant")
 	d.queue = append(d.queue, q)
 	if c := d.conn; c != nil && c.welcomed && !c.offline.pending && !e.deafLocked(d) {
 		q.sentOn = c
-		e.sendLocked(c, n)
+		e.sendLocked(c, q.node)
 	}
 }
 
@@ -118,6 +123,10 @@ func (e *Emulator) sendOfflineLocked(c *conn, d *device, limit int) {
 		}
 		sent++
 		q.sentOn = c
+		if q.raw {
+			e.sendLocked(c, q.node)
+			continue
+		}
 		e.sendLocked(c, with(q.node, attrs{"offline": fmt.Sprint(min(i, 9))}))
 	}
 	if left > 0 {
@@ -169,6 +178,11 @@ func (e *Emulator) settleLocked(c *conn, d *device, a acknowledgement) {
 	for i, q := range d.queue {
 		if q.id != a.id || q.class != a.class {
 			continue
+		}
+		if q.class == "iq" || q.from.IsEmpty() {
+			// Its id alone names a query. What names nobody that it is from is a raw stanza.
+			d.queue = append(d.queue[:i:i], d.queue[i+1:]...)
+			return
 		}
 		if q.from == a.to && (a.by.IsEmpty() || q.by.ToNonAD() == a.by.ToNonAD()) {
 			d.queue = append(d.queue[:i:i], d.queue[i+1:]...)

@@ -56,16 +56,29 @@ func (e *Emulator) receive(c *conn, n *node) {
 	}
 }
 
-// receiveUnpaired takes a stanza of a client that waits to be scanned.
+// receiveUnpaired takes a stanza of a client that waits to be scanned. It may ping; of queries that
+// nothing here knows it is told so, as paired ones are.
 func (e *Emulator) receiveUnpaired(c *conn, n *node) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := c.pairing
-	if p == nil || n.Tag != "iq" || p.answerID == "" || text(n, "id") != p.answerID {
-		return
+	id, kind, p := text(n, "id"), text(n, "type"), c.pairing
+	switch {
+	case p == nil || n.Tag == "ib":
+	case n.Tag != "iq":
+		e.note(Event{Kind: KindUnknown, ID: id, Detail: "unpaired: stanza " + n.Tag})
+	case kind == "result" || kind == "error":
+		if p.answerID != "" && id == p.answerID {
+			p.answerID = ""
+			p.answer <- n
+		}
+	case id == "":
+		e.note(Event{Kind: KindClientError, Detail: "unpaired: iq without id"})
+	case isPing(n):
+		c.put(node{Tag: "iq", Attrs: attrs{"from": from(n), "type": "result", "id": id, "t": time.Now().Unix()}}, time.Time{})
+	default:
+		e.note(Event{Kind: KindUnknown, ID: id, Detail: "unpaired: " + describe(n)})
+		c.put(errUnknownIQ.answer(n), time.Time{})
 	}
-	p.answerID = ""
-	p.answer <- n
 }
 
 // reply sends a stanza to a client now.
@@ -79,10 +92,13 @@ func (e *Emulator) reply(c *conn, n node) {
 // that could pass for an answer.
 func (e *Emulator) receiveIQ(c *conn, d *device, n *node) {
 	kind := text(n, "type")
+	id := text(n, "id")
 	if kind == "result" || kind == "error" {
+		e.mu.Lock()
+		e.settleLocked(c, d, acknowledgement{class: "iq", id: id, to: jid(n, "to")})
+		e.mu.Unlock()
 		return
 	}
-	id := text(n, "id")
 	if id == "" {
 		e.note(Event{Kind: KindClientError, Number: d.account.number, Device: d.pn.String(), Detail: "iq without id"})
 		return
@@ -92,11 +108,7 @@ func (e *Emulator) receiveIQ(c *conn, d *device, n *node) {
 		if err.unknown {
 			e.note(Event{Kind: KindUnknown, Number: d.account.number, Device: d.pn.String(), ID: id, Detail: describe(n)})
 		}
-		e.reply(c, node{
-			Tag:     "iq",
-			Attrs:   attrs{"from": from(n), "type": "error", "id": id},
-			Content: []node{{Tag: "error", Attrs: attrs{"code": err.code, "text": err.text}}},
-		})
+		e.reply(c, err.answer(n))
 		return
 	}
 	out := node{Tag: "iq", Attrs: attrs{"from": from(n), "type": "result", "id": id, "t": time.Now().Unix()}}
@@ -104,6 +116,11 @@ func (e *Emulator) receiveIQ(c *conn, d *device, n *node) {
 		out.Content = content
 	}
 	e.reply(c, out)
+	if isActive(n) {
+		e.mu.Lock()
+		e.breakAtLocked(c, AtActive)
+		e.mu.Unlock()
+	}
 	if _, gone := child(n, "remove-companion-device"); gone && text(n, "xmlns") == "md" {
 		e.loggedOut(c, d)
 	}

@@ -37,6 +37,9 @@ const (
 	KindUnknown       = "unknown"        // a stanza or query that nothing here knows
 	KindClientError   = "client_error"   // a client broke the protocol
 	KindGroup         = "group"          // a group was created
+	KindStanza        = "stanza"         // a raw stanza was ordered
+	KindStreamError   = "stream_error"   // the fault stream_error broke a stream
+	KindDupAck        = "dup_ack"        // the fault dup_ack sent an ack twice
 )
 
 // Event is one entry of the log. Never a body or a key.
@@ -67,6 +70,8 @@ type Stats struct {
 	Empty         int64 `json:"empty_participants"`
 	Retries       int64 `json:"retries"`
 	Unknown       int64 `json:"unknown"` // stanzas and queries that nothing here knows
+	// MostLogins10s is the most logins of one device within any 10 s.
+	MostLogins10s int64 `json:"most_logins_10s"`
 	LastEvent     int64 `json:"last_event"`
 }
 
@@ -123,6 +128,13 @@ func (r *referee) connected(change int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Connected += change
+}
+
+// loggedIn books how often one device has logged in within the last 10 s.
+func (r *referee) loggedIn(recent int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.MostLogins10s = max(r.stats.MostLogins10s, int64(recent))
 }
 
 // Events returns the events after number since, oldest first. The oldest may have been

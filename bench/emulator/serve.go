@@ -13,6 +13,10 @@ import (
 	"github.com/coder/websocket"
 )
 
+// pause lies between an answer and the end of the stream that follows from it. No server far away is
+// quicker, and clients trip over one that is.
+const pause = 150 * time.Millisecond
+
 // serveSocket is one connection from upgrade to end.
 func (e *Emulator) serveSocket(w http.ResponseWriter, r *http.Request) {
 	if e.refusesAll() {

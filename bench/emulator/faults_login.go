@@ -1,0 +1,45 @@
+package emulator
+
+import (
+	"time"
+
+	"go.mau.fi/whatsmeow/proto/waWa6"
+)
+
+// loginFault is the failure that a login of number meets, or 0. A client that is not paired yet has
+// no number: it meets what is ordered for everybody.
+func (e *Emulator) loginFault(number string, p *waWa6.ClientPayload) (int, attrs) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.useLocked(FaultFail, number); a != nil {
+		if a.Code == banned {
+			return banned, a.banAttrs(0)
+		}
+		return int(a.Code), nil
+	}
+	if a := e.faultLocked(FaultBan, number); a != nil {
+		return banned, a.banAttrs(int(a.Code))
+	}
+	if e.faultLocked(FaultOutdated, number) != nil && p.GetUserAgent().GetAppVersion().GetTertiary() != ClientRevision {
+		return 405, nil
+	}
+	if e.useLocked(FaultRefuse, number) != nil {
+		return 503, nil
+	}
+	if e.faultLocked(FaultDrop, number) != nil {
+		return closeSilently, nil
+	}
+	return 0, nil
+}
+
+// banAttrs say why a temporary ban was laid on, and for how many seconds it still holds.
+func (a *activeFault) banAttrs(code int) attrs {
+	if code == 0 {
+		code = banCode
+	}
+	seconds := banSeconds
+	if !a.until.IsZero() {
+		seconds = int(time.Until(a.until).Seconds()) + 1
+	}
+	return attrs{"code": code, "expire": seconds}
+}
