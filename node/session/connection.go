@@ -107,7 +107,7 @@ func (s *Session) load() any {
 }
 
 func (s *Session) newClient(device *wastore.Device) *whatsmeow.Client {
-	c := whatsmeow.NewClient(device, clientLog{s.log, "client"})
+	c := whatsmeow.NewClient(device, clientLog{s.log, "client", s.engine.metrics})
 	c.SetWebsocketHTTPClient(s.engine.http)
 	c.SetPreLoginHTTPClient(s.engine.http) // the pairing connection has one of its own
 	c.SetMediaHTTPClient(s.engine.http)

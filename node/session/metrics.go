@@ -3,14 +3,15 @@ package session
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	states    *prometheus.GaugeVec
-	logins    prometheus.Counter
-	sends     *prometheus.CounterVec // by outcome
-	refusals  *prometheus.CounterVec // by WhatsApp's code
-	incoming  *prometheus.CounterVec // by outcome
-	slowStops prometheus.Counter
-	panics    prometheus.Counter
-	reachable prometheus.Gauge
+	states              *prometheus.GaugeVec
+	logins              prometheus.Counter
+	sends               *prometheus.CounterVec // by outcome
+	refusals            *prometheus.CounterVec // by WhatsApp's code
+	incoming            *prometheus.CounterVec // by outcome
+	retries, unanswered prometheus.Counter
+	slowStops           prometheus.Counter
+	panics              prometheus.Counter
+	reachable           prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -25,6 +26,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_send_refusals_total", Help: "Messages that WhatsApp refused, by its code."}, []string{"code"}),
 		incoming: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_incoming_total", Help: "Messages that WhatsApp delivered, by outcome."}, []string{"outcome"}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_retries_total", Help: "Requests of recipients to send a message again that they could not decrypt."}),
+		unanswered: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_retries_unanswered_total",
+			Help: "Of these, requests that could not be answered: the recipient does not see the message unless the request comes again."}),
 		slowStops: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_slow_stops_total", Help: "Sessions that took longer to end than their budget."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
@@ -32,7 +38,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "session_manager_whatsapp_reachable", Help: "1 when the last attempt to reach WhatsApp succeeded."}),
 	}
-	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.slowStops, m.panics, m.reachable)
+	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.retries, m.unanswered, m.slowStops, m.panics, m.reachable)
 	return m
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -28,6 +29,10 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (ok bool) {
 	switch e := event.(type) {
 	case *events.Message:
 		return s.receive(e)
+	case *events.Receipt:
+		if e.Type == types.ReceiptTypeRetry {
+			s.engine.metrics.retries.Inc()
+		}
 	case *events.UndecryptableMessage:
 		// whatsmeow asks its sender for another copy; many of these mean a ruined ratchet.
 		s.engine.metrics.incoming.WithLabelValues("undecryptable").Inc()

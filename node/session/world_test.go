@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 // memory is an account over whatsmeow's own store, unfenced, with the messages in memory.
 type memory struct {
 	container *sqlstore.Container
+	db        *sql.DB
 
 	mu       sync.Mutex // guards what follows
 	sends    map[string]Send
@@ -42,7 +44,7 @@ func newMemory(t *testing.T) *memory {
 	}
 	db.RawDB.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.RawDB.Close() })
-	m := &memory{container: sqlstore.NewWithDB(db.RawDB, "sqlite3", nil), sends: map[string]Send{}, incoming: map[string]Incoming{}}
+	m := &memory{container: sqlstore.NewWithDB(db.RawDB, "sqlite3", nil), db: db.RawDB, sends: map[string]Send{}, incoming: map[string]Incoming{}}
 	if err := m.container.Upgrade(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -133,9 +135,10 @@ func (m *memory) Quiesce() {}
 // world is an emulator and an engine that speaks to it. whatsmeow's root key is a variable of
 // the process, so all tests share one emulator's.
 type world struct {
-	t      *testing.T
-	emu    *emulator.Emulator
-	engine *Engine
+	t        *testing.T
+	emu      *emulator.Emulator
+	engine   *Engine
+	registry *prometheus.Registry
 }
 
 func newWorld(t *testing.T) *world {
@@ -153,13 +156,14 @@ func newWorld(t *testing.T) *world {
 	if os.Getenv("VERBOSE") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	registry := prometheus.NewRegistry()
 	engine, err := NewEngine(Config{Endpoint: emu.About().Endpoint, RootKey: key[:], Timing: ownership.DefaultTiming(),
-		Log: log, Registerer: prometheus.NewRegistry()})
+		Log: log, Registerer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(engine.Close)
-	return &world{t: t, emu: emu, engine: engine}
+	return &world{t: t, emu: emu, engine: engine, registry: registry}
 }
 
 func newHold(c ownership.Cliente) *ownership.Hold {

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"go.mau.fi/libsignal/protocol"
 	"go.mau.fi/whatsmeow/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // From the load of its ratchets to their storing a send has them to itself: a decryption waits, and
@@ -52,41 +54,100 @@ func TestSendsAndDecryptionsTakeTurns(t *testing.T) {
 	}
 }
 
-// A ratchet that is stepped by itself is stored where nobody has stepped it since.
-func TestARatchetIsSteppedFromWhereItIs(t *testing.T) {
+// Whoever steps one ratchet by itself, as whatsmeow does for a retry receipt, has it to itself until it
+// is stored: a send and another retry wait, and step what was stored. So none is refused, and each
+// message has a key of its own.
+func TestFaultA1ARetryHasItsTurn(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s, ctx := open(t, url, "n1"), deadline(t)
-		a, device, _ := paired(t, s, 5, 10, "5491100000001")
-		load := func() {
-			t.Helper()
-			if _, err := device.Sessions.GetSession(ctx, "them:1"); err != nil {
-				t.Fatal(err)
+		account, device, _ := paired(t, s, 5, 10, "5491100000001")
+		_, other, _ := paired(t, s, 6, 11, "5491100000002")
+		a, b := &crosser{device, t, protocol.NewSignalAddress("two", 0)}, &crosser{other, t, protocol.NewSignalAddress("one", 0)}
+		a.begin(b.bundle())
+		counters := make(chan uint32, 16)
+		book := func(m protocol.CiphertextMessage, err error) error {
+			if err == nil {
+				counters <- m.(*protocol.PreKeySignalMessage).WhisperMessage().Counter()
 			}
+			return err
 		}
-		put := func(ratchet string) error { return device.Sessions.PutSession(ctx, "them:1", []byte(ratchet)) }
-		load()
-		if err := put("one"); err != nil {
+		var work errgroup.Group
+		for n := range 8 {
+			work.Go(func() error { return book(a.cipher().Encrypt(ctx, []byte("again"))) })
+			work.Go(func() error {
+				sending, ended := account.Sending(ctx, Send{Key: fmt.Sprint(n), MessageID: fmt.Sprint(n)}, true)
+				defer ended()
+				_, cached, err := device.WithCachedSessions(sending, []string{a.peer.String()})
+				if err != nil {
+					return err
+				}
+				return errors.Join(book(a.cipher().Encrypt(cached, []byte("sent"))), device.PutCachedSessions(cached))
+			})
+		}
+		if err := work.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		load()
-		load()
-		if err := put("two"); err != nil {
-			t.Fatal(err)
+		close(counters)
+		used := make(map[uint32]bool)
+		for counter := range counters {
+			used[counter] = true
 		}
-		if err := put("another two"); !errors.Is(err, errRatchetMoved) {
-			t.Errorf("two steps from one load: %v", err)
-		}
-		load()
-		if _, err := reserve(ctx, a, stores(device), Send{Key: "k", MessageID: "M"}); err != nil {
-			t.Fatal(err)
-		}
-		if err := put("late"); !errors.Is(err, errRatchetMoved) {
-			t.Errorf("a send went between: %v", err)
-		}
-		if stored := column(t, s, "SELECT session FROM whatsmeow_sessions"); len(stored) != 1 || stored[0] != "of M" {
-			t.Errorf("stored %q", stored)
+		if len(used) != 16 {
+			t.Errorf("16 messages have %d keys", len(used))
 		}
 	})
+}
+
+// A retry that gives up after it has loaded its ratchet holds nobody up for long. One that comes back
+// late stores nothing that has been overtaken, and then it is not acknowledged; else it does no harm.
+func TestFaultA1ALoanEndsByItself(t *testing.T) {
+	s := open(t, "sqlite:"+t.TempDir()+"/store.db", "n1")
+	_, device, _ := paired(t, s, 5, 10, "5491100000001")
+	_, other, _ := paired(t, s, 6, 11, "5491100000002")
+	a, b := &crosser{device, t, protocol.NewSignalAddress("two", 0)}, &crosser{other, t, protocol.NewSignalAddress("one", 0)}
+	a.begin(b.bundle())
+	stores(device).ratchets.lending = 10 * time.Millisecond
+	told := 0
+	ctx := OnFailure(deadline(t), func(error) { told++ })
+	load := func() []byte {
+		t.Helper()
+		ratchet, err := device.Sessions.GetSession(ctx, a.peer.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ratchet
+	}
+	put := func(ratchet []byte) error { return device.Sessions.PutSession(ctx, a.peer.String(), ratchet) }
+
+	first := load()
+	second := load() // waits for the end of the loan before
+	if err := put(stepped(t, second)); err != nil {
+		t.Errorf("nobody came between, whoever it is: %v", err)
+	}
+	if err := put(stepped(t, first)); !errors.Is(err, errRatchetMoved) || !errors.Is(err, context.Canceled) || told != 1 {
+		t.Errorf("overtaken by another retry: %v, told %d times", err, told)
+	}
+	late := load()
+	if err := device.EventBuffer.DoDecryptionTxn(ctx, func(ctx context.Context) error { // waits for the end of the loan, too
+		ratchet, err := device.Sessions.GetSession(ctx, a.peer.String())
+		return errors.Join(err, device.Sessions.PutSession(ctx, a.peer.String(), stepped(t, ratchet)))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(stepped(t, late)); !errors.Is(err, errRatchetMoved) || told != 2 {
+		t.Errorf("overtaken by a message: %v, told %d times", err, told)
+	}
+	late = load()
+	if err := stores(device).ratchets.take(ctx); err != nil {
+		t.Fatal(err)
+	}
+	stores(device).ratchets.give()
+	if err := put(stepped(t, late)); err != nil {
+		t.Errorf("its loan has ended, but nobody came between: %v", err)
+	}
+	if at := readRecord(load()).SessionState.SenderChain.ChainKey.Index; at != 3 {
+		t.Errorf("the ratchet is at %d, want 3", at)
+	}
 }
 
 // whatsmeow sends what it could encrypt for nobody; its ctx has ended by then.
