@@ -3,10 +3,15 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"session-manager/bench/emulator"
 )
@@ -104,4 +109,64 @@ func addPhone(t *testing.T, w *world, number string) string {
 		t.Fatal(err)
 	}
 	return number
+}
+
+func TestFaultA11CodesOfErrorAcks(t *testing.T) {
+	w := newWorld(t)
+	s := w.pair(newMemory(t))
+	if _, err := s.Send(context.Background(), to(friend, "first contact")); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{463, 429, 420, 479, 400, 500} {
+		if err := w.emu.SetFault(emulator.Fault{Kind: emulator.FaultNack, Number: account, Code: emulator.Code(code), Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		var refusal *Refusal
+		if _, err := s.Send(context.Background(), to(friend, fmt.Sprint("refused by ", code))); !errors.As(err, &refusal) || refusal.Code != code || !refusal.Until.IsZero() {
+			t.Errorf("code %d: %v", code, err)
+		}
+	}
+	counts := prometheus.NewRegistry()
+	counts.MustRegister(w.engine.metrics.refusals)
+	families, err := counts.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 6 {
+		t.Errorf("each of six codes is counted: %v, %v", families, err)
+	}
+	// A lock of the account explains its 463s, until it ends.
+	until := time.Now().Add(time.Hour).Truncate(time.Second)
+	for _, active := range []bool{true, false} {
+		w.announceLock(active, until)
+		w.eventually("the lock is known", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.lockedUntil.IsZero() != active })
+		if err := w.emu.SetFault(emulator.Fault{Kind: emulator.FaultNack, Number: account, Code: 463, Count: 1}); err != nil {
+			t.Fatal(err)
+		}
+		var refusal *Refusal
+		_, err := s.Send(context.Background(), to(friend, fmt.Sprint("lock ", active)))
+		if !errors.As(err, &refusal) || refusal.Until.IsZero() == active || active && !refusal.Until.Equal(until) {
+			t.Errorf("lock %v until %v: %v", active, until, err)
+		}
+	}
+	if inbox := w.inbox(friend); len(inbox) != 1 {
+		t.Errorf("the phone shows %d messages, want the first alone", len(inbox))
+	}
+}
+
+// announceLock lets WhatsApp's server tell the account that it may begin no chats for now, or may again.
+func (w *world) announceLock(active bool, until time.Time) {
+	w.t.Helper()
+	text := fmt.Sprintf(`{"data":{"xwa2_notify_account_reachout_timelock":{"enforcement_type":"RESTRICT_ALL_COMPANIONS","is_active":%v,"time_enforcement_ends":"%d"}}}`,
+		active, until.Unix())
+	data, err := json.Marshal(map[string]string{"base64": base64.StdEncoding.EncodeToString([]byte(text))})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	update, err := json.Marshal([]emulator.RawNode{{Tag: "update", Attrs: map[string]any{"op_name": "NotificationUserReachoutTimelockUpdate"}, Content: data}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	notice := emulator.RawNode{Tag: "notification", Content: update,
+		Attrs: map[string]any{"from": "jid:s.whatsapp.net", "type": "mex", "id": fmt.Sprint("lock-", active), "t": fmt.Sprint(time.Now().Unix())}}
+	if _, err := w.emu.SendStanza(emulator.RawStanza{Number: account, Node: notice}); err != nil {
+		w.t.Fatal(err)
+	}
 }
