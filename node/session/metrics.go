@@ -11,6 +11,7 @@ type metrics struct {
 	retries, unanswered prometheus.Counter
 	slowStops           prometheus.Counter
 	panics              prometheus.Counter
+	rests               prometheus.Counter
 	reachable           prometheus.Gauge
 }
 
@@ -35,10 +36,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_slow_stops_total", Help: "Sessions that took longer to end than their budget."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_session_panics_total", Help: "Panics that were kept within one session."}),
+		rests: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_crash_rests_total", Help: "Sessions that were left alone here, as a node's process had died of what WhatsApp sent to them."}),
 		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "session_manager_whatsapp_reachable", Help: "1 when the last attempt to reach WhatsApp succeeded."}),
 	}
-	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.retries, m.unanswered, m.slowStops, m.panics, m.reachable)
+	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.retries, m.unanswered, m.slowStops, m.panics, m.rests, m.reachable)
 	return m
 }
 

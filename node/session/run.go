@@ -62,6 +62,7 @@ func (s *Session) after(ending any, m *misses) error {
 		s.failed(Error, end.code, end.err)
 		s.rest(restInError)
 	case resting:
+		s.engine.metrics.rests.Inc()
 		s.failed(Error, crashed, end)
 		m.attempt = 0
 		s.rest(end.Left)
