@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/sys/unix"
 
 	"session-manager/router/api"
 )
@@ -33,11 +35,27 @@ func newClient(l Limits, dial fasthttp.DialFunc) *fasthttp.Client {
 	}
 }
 
+// unheard is for how long another node's machine may acknowledge nothing before a connection to it ends:
+// what is under way may then be tried again. A process that merely stands still is not meant, its
+// machine acknowledges.
+const unheard = 5 * time.Second
+
+// endUnheard lets the kernel end a connection whose other end has vanished without a word.
+func endUnheard(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unheard.Milliseconds()))
+	})
+	return errors.Join(err, failed)
+}
+
 // dialer opens connections to other nodes. With TLS it shakes hands as part of the dial, so that
 // whatever goes wrong there goes wrong before a byte of a request is written.
 func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
+	network := net.Dialer{Timeout: dialTimeout, Control: endUnheard}
 	return func(address string) (net.Conn, error) {
-		conn, err := fasthttp.DialTimeout(address, dialTimeout)
+		conn, err := network.Dial("tcp", address)
+		all.tried(address, err)
 		if err != nil {
 			return nil, err
 		}

@@ -14,14 +14,17 @@ type Limits struct {
 	Body      int           // bytes of a request: 1 MiB
 	Header    int           // bytes of a request's head: 16 KiB
 	Bodies    int64         // bytes of all requests' bodies at a time, small ones apart: 8 MiB
-	Waiting   int64         // requests that wait for an owner at a time: 4,096
+	// Unreachable is for how long another node may be out of reach before requests for its clientes are
+	// answered at once: 8 s, longer than a failover takes.
+	Unreachable time.Duration
+	Waiting     int64 // requests that wait for an owner at a time: 4,096
 }
 
 func (l Limits) complete() Limits {
-	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second,
+	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, Unreachable: 8 * time.Second,
 		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Waiting: 4096}
 	for _, d := range []struct{ have, want *time.Duration }{
-		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait},
+		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait}, {&l.Unreachable, &defaults.Unreachable},
 	} {
 		if *d.have == 0 {
 			*d.have = *d.want

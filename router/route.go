@@ -146,7 +146,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			lost = lost || t.route == api.Send
 		}
 		// Not at once: an attempt may be what shows that the session is elsewhere, or will be in a moment.
-		if err := r.cfg.Directory.InVain(); err != nil && !lost && time.Since(ctx.Time()) >= maxPause {
+		if err := r.inVain(at); err != nil && !lost && time.Since(ctx.Time()) >= maxPause {
 			r.unavailable(ctx, err.Error())
 			return
 		}
@@ -175,6 +175,14 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			return
 		}
 	}
+}
+
+// inVain returns why another attempt does not help, nil where it may.
+func (r *Router) inVain(at Location) error {
+	if err := r.cfg.Directory.InVain(); err != nil || at.Owner == "" || at.Mine {
+		return err
+	}
+	return r.peers.unreachable(at.Address, r.cfg.Limits.Unreachable)
 }
 
 // giveUp is the answer when no owner could be had; lost: an attempt may have been carried out.
