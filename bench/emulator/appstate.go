@@ -7,6 +7,7 @@ import (
 
 	"go.mau.fi/whatsmeow/appstate"
 	"go.mau.fi/whatsmeow/proto/waE2E"
+	"go.mau.fi/whatsmeow/proto/waServerSync"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 	waLog "go.mau.fi/whatsmeow/util/log"
@@ -33,6 +34,15 @@ func newAppState(name string) (*appState, error) {
 	change := appstate.BuildSettingPushName(name)
 	patch, err := writer.EncodePatch(context.Background(), s.keyID, appstate.HashState{}, change)
 	if err != nil {
+		return nil, err
+	}
+	// The server numbers what it is given.
+	var numbered waServerSync.SyncdPatch
+	if err = proto.Unmarshal(patch, &numbered); err != nil {
+		return nil, err
+	}
+	numbered.Version = &waServerSync.SyncdVersion{Version: proto.Uint64(1)}
+	if patch, err = proto.Marshal(&numbered); err != nil {
 		return nil, err
 	}
 	s.patches[string(change.Type)] = [][]byte{patch}
@@ -64,6 +74,7 @@ func (a *account) answerAppStateLocked(sync *node) []node {
 			for _, patch := range a.settings.patches[name][has:] {
 				missing = append(missing, node{Tag: "patch", Content: patch})
 			}
+			answer.Attrs["version"] = len(a.settings.patches[name])
 			answer.Content = []node{{Tag: "patches", Content: missing}}
 		}
 		collections = append(collections, answer)
