@@ -72,10 +72,13 @@ func lidOf(number string) string {
 }
 
 // AddPhone puts a phone with that number on WhatsApp and returns its JID. name is what
-// recipients see as its push name.
-func (e *Emulator) AddPhone(number, name string) (string, error) {
-	if err := checkNumber(number); err != nil {
-		return "", err
+// recipients see as its push name. forms are other national forms of the number (Argentina's without
+// the 9, Brazil's without the ninth digit): who looks one of them up is told the number itself.
+func (e *Emulator) AddPhone(number, name string, forms ...string) (string, error) {
+	for _, n := range append([]string{number}, forms...) {
+		if err := checkNumber(n); err != nil {
+			return "", err
+		}
 	}
 	a := &account{
 		number:   number,
@@ -93,14 +96,19 @@ func (e *Emulator) AddPhone(number, name string) (string, error) {
 	if e.closed {
 		return "", ErrClosed
 	}
-	if _, ok := e.accounts[number]; ok {
-		return "", fmt.Errorf("%w: phone %s exists", ErrConflict, number)
+	for _, n := range append([]string{number}, forms...) {
+		if e.accounts[n] != nil || e.forms[n] != nil {
+			return "", fmt.Errorf("%w: phone %s exists", ErrConflict, n)
+		}
 	}
 	if other, ok := e.lids[a.lid.User]; ok {
 		return "", fmt.Errorf("%w: phone %s has the LID of %s; use another number", ErrConflict, number, other.number)
 	}
 	e.accounts[number] = a
 	e.lids[a.lid.User] = a
+	for _, n := range forms {
+		e.forms[n] = a
+	}
 	e.note(Event{Kind: KindPhone, Number: number})
 	return a.pn.String(), nil
 }

@@ -149,8 +149,7 @@ func (p *phone) sendPeer(d *device, id string, message *waE2E.Message) error {
 	}
 	enc, err := p.encrypt(d.lid, plain, bundle)
 	if err == nil {
-		p.remember(id, d.lid, message)
-		p.sent[id].peer = true
+		p.remember(letter{id: id, to: d.lid, message: message}).peer = true
 	}
 	p.mu.Unlock()
 	if err != nil {

@@ -60,10 +60,10 @@ func (c *Control) About(ctx context.Context) (out About, err error) {
 	return out, err
 }
 
-// AddPhone puts a phone on WhatsApp and returns its JID.
-func (c *Control) AddPhone(ctx context.Context, number, name string) (string, error) {
+// AddPhone puts a phone on WhatsApp and returns its JID; forms are other national forms of its number.
+func (c *Control) AddPhone(ctx context.Context, number, name string, forms ...string) (string, error) {
 	var out struct{ JID string }
-	err := c.call(ctx, http.MethodPost, "/phones", map[string]string{"number": number, "name": name}, &out)
+	err := c.call(ctx, http.MethodPost, "/phones", map[string]any{"number": number, "name": name, "forms": forms}, &out)
 	return out.JID, err
 }
 
@@ -91,6 +91,37 @@ func (c *Control) SendMessage(ctx context.Context, number, to, text string) (str
 	var out struct{ ID string }
 	err := c.call(ctx, http.MethodPost, phonePath(number, "messages"), map[string]string{"to": to, "text": text}, &out)
 	return out.ID, err
+}
+
+// Write has a phone send a text, under an ID that may be chosen.
+func (c *Control) Write(ctx context.Context, number string, w Writing) (string, error) {
+	return c.write(ctx, number, "messages", w)
+}
+
+// React has a phone react to a message.
+func (c *Control) React(ctx context.Context, number string, w Writing) (string, error) {
+	return c.write(ctx, number, "react", w)
+}
+
+// Edit has a phone change a text of its own.
+func (c *Control) Edit(ctx context.Context, number string, w Writing) (string, error) {
+	return c.write(ctx, number, "edit", w)
+}
+
+// Revoke has a phone delete a message for everyone.
+func (c *Control) Revoke(ctx context.Context, number string, w Writing) (string, error) {
+	return c.write(ctx, number, "revoke", w)
+}
+
+func (c *Control) write(ctx context.Context, number, what string, w Writing) (string, error) {
+	var out struct{ ID string }
+	err := c.call(ctx, http.MethodPost, phonePath(number, what), w, &out)
+	return out.ID, err
+}
+
+// Reinstall has a phone installed anew; tell says whether its contacts are told.
+func (c *Control) Reinstall(ctx context.Context, number string, tell bool) error {
+	return c.call(ctx, http.MethodPost, phonePath(number, "reinstall"), map[string]bool{"tell": tell}, nil)
 }
 
 // Inbox is what a phone has received.

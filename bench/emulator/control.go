@@ -35,46 +35,7 @@ func (e *Emulator) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+socketPath, e.serveSocket)
 	mux.HandleFunc("GET /{$}", e.serveRoot)
-	mux.HandleFunc("POST /phones", control(http.StatusCreated, func(r *http.Request) (any, error) {
-		var in struct{ Number, Name string }
-		if err := decode(r, &in); err != nil {
-			return nil, err
-		}
-		jid, err := e.AddPhone(in.Number, in.Name)
-		return map[string]string{"jid": jid}, err
-	}))
-	mux.HandleFunc("POST /phones/{number}/scan", control(http.StatusOK, func(r *http.Request) (any, error) {
-		var in struct{ QR string }
-		if err := decode(r, &in); err != nil {
-			return nil, err
-		}
-		device, err := e.Scan(r.Context(), r.PathValue("number"), in.QR)
-		return map[string]string{"device": device}, err
-	}))
-	mux.HandleFunc("POST /phones/{number}/unlink", control(http.StatusOK, func(r *http.Request) (any, error) {
-		var in struct{ Device string }
-		if err := decode(r, &in); err != nil {
-			return nil, err
-		}
-		return struct{}{}, e.Unlink(r.PathValue("number"), in.Device)
-	}))
-	mux.HandleFunc("POST /phones/{number}/forget", control(http.StatusOK, func(r *http.Request) (any, error) {
-		return struct{}{}, e.ForgetSessions(r.PathValue("number"))
-	}))
-	mux.HandleFunc("POST /phones/{number}/messages", control(http.StatusOK, func(r *http.Request) (any, error) {
-		var in struct{ To, Text string }
-		if err := decode(r, &in); err != nil {
-			return nil, err
-		}
-		id, err := e.SendMessage(r.PathValue("number"), in.To, in.Text)
-		return map[string]string{"id": id}, err
-	}))
-	mux.HandleFunc("GET /phones/{number}/inbox", control(http.StatusOK, func(r *http.Request) (any, error) {
-		return e.Inbox(r.PathValue("number"))
-	}))
-	mux.HandleFunc("GET /phones/{number}/sent", control(http.StatusOK, func(r *http.Request) (any, error) {
-		return e.Sent(r.PathValue("number"))
-	}))
+	e.routePhones(mux)
 	mux.HandleFunc("POST /groups", control(http.StatusCreated, func(r *http.Request) (any, error) {
 		var in struct {
 			Subject string

@@ -62,7 +62,7 @@ func (a *account) relistLocked() {
 	if err != nil {
 		return // cannot be: it is made of numbers
 	}
-	key := a.phone.store.IdentityKey
+	key := a.phone.keys.Load().IdentityKey
 	signature := ecc.CalculateSignature(ecc.NewDjbECPrivateKey(*key.Priv), slices.Concat(keyIndexPrefix, details))
 	a.listed.signed, err = proto.Marshal(&waAdv.ADVSignedKeyIndexList{
 		Details: details, AccountSignature: signature[:], AccountSignatureKey: key.Pub[:],
@@ -121,9 +121,14 @@ func (e *Emulator) announceFormLocked(d *device, change string, about attrs, lis
 			tell(other)
 		}
 	}
-	for contact := range d.account.contacts {
-		for _, other := range contact.sortedDevices() {
-			tell(other)
+	d.account.tellContactsLocked(tell)
+}
+
+// tellContactsLocked tells every device of those who know the account.
+func (a *account) tellContactsLocked(tell func(*device)) {
+	for contact := range a.contacts {
+		for _, d := range contact.sortedDevices() {
+			tell(d)
 		}
 	}
 }

@@ -18,6 +18,11 @@
 // devices, once or at each login until it is answered (RawStanza); DELETE /stanza?number= takes back
 // what is queued so.
 //
+// # Phones
+//
+// POST /phones/{number}/messages, /react, /edit and /revoke have a phone write (Writing says what each
+// takes), to a person or a group; /reinstall has it installed anew, /forget lose its sessions.
+//
 // # Locks
 //
 // Emulator.mu guards the server's state: accounts, devices, queues, sockets, faults. Phones do

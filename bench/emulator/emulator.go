@@ -31,6 +31,7 @@ type Emulator struct {
 	closed   bool
 	accounts map[string]*account // by phone number
 	lids     map[string]*account // by LID user
+	forms    map[string]*account // by another national form of the number
 	groups   map[string]*group   // by group user
 	refs     map[string]*pairing // by QR reference
 	conns    map[*conn]struct{}
@@ -58,6 +59,7 @@ func New(options Options) (*Emulator, error) {
 		referee:  newReferee(options.MaxEvents),
 		accounts: make(map[string]*account),
 		lids:     make(map[string]*account),
+		forms:    make(map[string]*account),
 		groups:   make(map[string]*group),
 		refs:     make(map[string]*pairing),
 		conns:    make(map[*conn]struct{}),

@@ -25,6 +25,9 @@ func (g *group) has(a *account) bool {
 	return false
 }
 
+// admin says whether an account may delete others' messages: who made the group may.
+func (g *group) admin(a *account) bool { return len(g.members) > 0 && g.members[0] == a }
+
 // AddGroup makes a group of accounts and returns its JID.
 func (e *Emulator) AddGroup(subject string, numbers []string) (string, error) {
 	if subject == "" || len(numbers) < 2 {

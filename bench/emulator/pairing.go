@@ -272,7 +272,7 @@ func (p *phone) vouch(d *device) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := p.store.IdentityKey
+	key := p.keys.Load().IdentityKey
 	signature := ecc.CalculateSignature(ecc.NewDjbECPrivateKey(*key.Priv), slices.Concat(accountPrefix, details, d.keys.identity[:]))
 	return proto.Marshal(&waAdv.ADVSignedDeviceIdentity{Details: details, AccountSignatureKey: key.Pub[:], AccountSignature: signature[:]})
 }

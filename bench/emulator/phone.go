@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 )
@@ -20,11 +20,12 @@ import (
 type phone struct {
 	e       *Emulator
 	account *account
-	store   *store.Device // its keys never change; its Signal state is guarded by mu
+	keys    atomic.Pointer[store.Device] // its keys; store, to be read without mu
 
 	mail mailbox
 
-	mu      sync.Mutex // guards what follows and the Signal state
+	mu      sync.Mutex    // guards what follows and the Signal state
+	store   *store.Device // another one once it is installed anew
 	inbox   []*Message
 	seen    map[messageKey]*Message
 	sent    map[string]*sentMessage // by ID, for retries
@@ -39,10 +40,10 @@ type messageKey struct {
 	id     string
 }
 
+// sentMessage is what a phone keeps of a message that it sent.
 type sentMessage struct {
-	to      types.JID
-	peer    bool
-	message *waE2E.Message
+	letter
+	peer bool // for a device of the own account
 }
 
 // Message is one entry of a phone's inbox.
@@ -69,23 +70,29 @@ func newPhone(e *Emulator, a *account) *phone {
 	p := &phone{
 		e:       e,
 		account: a,
-		store:   newPhoneDevice(binary.BigEndian.Uint32(random(4))%16380 + 1), // as clients: 14 bits, not 0
 		seen:    make(map[messageKey]*Message),
 		sent:    make(map[string]*sentMessage),
 		retries: make(map[messageKey]int),
 		devices: make(map[string]chainOrder),
 	}
 	p.mail.read = sync.NewCond(&p.mail.mu)
+	p.install()
 	return p
 }
 
-func (p *phone) identityKey() [32]byte { return *p.store.IdentityKey.Pub }
+// install gives the phone new keys and an empty Signal state. The caller holds p.mu, or has made p.
+func (p *phone) install() {
+	p.store = newPhoneDevice(binary.BigEndian.Uint32(random(4))%16380 + 1) // as clients: 14 bits, not 0
+	p.keys.Store(p.store)
+}
+
+func (p *phone) identityKey() [32]byte { return *p.keys.Load().IdentityKey.Pub }
 
 // bundle is the phone's keys for who wants to begin a session with it.
 func (p *phone) bundle() []node {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	key, _ := p.store.PreKeys.GenOnePreKey(context.Background())
-	p.mu.Unlock()
 	return []node{
 		{Tag: "registration", Content: binary.BigEndian.AppendUint32(nil, p.store.RegistrationID)},
 		keyTypeNode(),

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -65,11 +66,7 @@ func (p *phone) answerRetry(n *node) {
 		p.event(KindRetry, from, id, "asked for a message that is not kept")
 		return
 	}
-	message := was.message
-	if from.User == p.account.lid.User && was.to.User != from.User {
-		message = sentCopy(was.to, message)
-	}
-	plain, err := proto.Marshal(message)
+	plain, err := p.retried(was, from)
 	var enc *node
 	if err == nil {
 		enc, err = p.encrypt(from, plain, bundle)
@@ -79,14 +76,37 @@ func (p *phone) answerRetry(n *node) {
 		p.event(KindRetry, from, id, err.Error())
 		return
 	}
+	was.share(enc)
 	enc.Attrs["count"] = count
-	again := &node{
-		Tag:     "message",
-		Attrs:   attrs{"id": id, "to": from, "type": "text", "device_fanout": "false", "recipient": was.to},
-		Content: []node{*enc},
-	}
-	if was.peer {
+	again := was.stanza()
+	again.Attrs["device_fanout"], again.Content = "false", []node{*enc}
+	to := from
+	switch {
+	case was.to.Server == types.GroupServer:
+		again.Attrs["participant"], to = from, was.to
+	case was.peer:
 		again.Attrs["category"] = "peer"
+		fallthrough
+	default:
+		again.Attrs["to"], again.Attrs["recipient"] = from, was.to
 	}
-	p.route(id, from, again)
+	p.route(id, to, again)
+}
+
+// retried is a message as the one device gets it that asked for it again. In a group it brings the
+// sender key. The caller holds p.mu.
+func (p *phone) retried(was *sentMessage, to types.JID) ([]byte, error) {
+	message := was.message
+	switch {
+	case was.to.Server == types.GroupServer:
+		key, err := p.senderKey(was.to)
+		if err != nil {
+			return nil, err
+		}
+		message = proto.CloneOf(message)
+		message.SenderKeyDistributionMessage = key
+	case to.User == p.account.lid.User && was.to.User != to.User:
+		message = sentCopy(was.to, message)
+	}
+	return proto.Marshal(message)
 }

@@ -18,67 +18,106 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-const (
-	maxText = 64 << 10 // bytes; WhatsApp's own limit is 65,536 characters
-	maxSent = 10_000   // messages that a phone can send again on a retry receipt
-)
+// maxSent is how many messages a phone can send again on a retry receipt.
+const maxSent = 10_000
 
-// SendMessage has the phone of number send a text to the account with number to: encrypted
-// to each of its devices, and to the sender's other devices. It returns the message's ID.
-func (e *Emulator) SendMessage(number, to, body string) (string, error) {
-	if body == "" || len(body) > maxText {
-		return "", fmt.Errorf("%w: text of %d bytes: want 1 to %d", ErrBadInput, len(body), maxText)
-	}
-	sender, err := e.accountByNumber(number)
-	if err != nil {
-		return "", err
-	}
-	target, err := e.accountByNumber(to)
-	if err != nil {
-		return "", err
-	}
-	id := newMessageID()
-	if err := sender.phone.send(target, id, &waE2E.Message{Conversation: proto.String(body)}); err != nil {
-		return "", err
-	}
-	return id, nil
+// letter is a message of a phone, to a person or to a group.
+type letter struct {
+	id      string
+	to      types.JID // LID form
+	target  *account  // of the two, who to is
+	group   *group    //
+	message *waE2E.Message
+	kind    string // the stanza's type; empty is text
+	edit    string // its attribute edit: what is done to another message
 }
 
-func (p *phone) send(target *account, id string, message *waE2E.Message) error {
+// What the attribute edit of a stanza says is done to another message (whatsmeow: types.EditAttribute).
+const (
+	editsText    = "1"
+	revokesOwn   = "7"
+	revokesOther = "8" // as an admin of the group
+)
+
+// stanza is the message's, without its ciphertexts.
+func (l *letter) stanza() *node {
+	n := &node{Tag: "message", Attrs: attrs{"id": l.id, "to": l.to, "type": orText(l.kind, "text")}}
+	if l.edit != "" {
+		n.Attrs["edit"] = l.edit
+	}
+	if l.group != nil {
+		n.Attrs["addressing_mode"] = "lid"
+	}
+	return n
+}
+
+// share gives a ciphertext what goes for each of the message's: who cannot decrypt what changes
+// another message shows nothing in its place.
+func (l *letter) share(enc *node) {
+	if l.kind == "reaction" || l.edit == editsText {
+		enc.Attrs["decrypt-fail"] = "hide"
+	}
+}
+
+// send encrypts a message for each device that it goes to, and hands it to the server.
+func (p *phone) send(l letter) error {
+	if l.group != nil {
+		return p.sendGroup(l)
+	}
 	p.e.mu.Lock()
-	targets := p.targetsLocked(target)
+	targets := p.targetsLocked(l.target)
 	p.e.mu.Unlock()
 	if len(targets) == 0 {
 		return fmt.Errorf("%w: phone %s has no linked device to write to", ErrConflict, p.account.number)
 	}
-	plain, err := proto.Marshal(message)
+	plain, err := proto.Marshal(l.message)
 	if err != nil {
 		return err
 	}
-	own, err := proto.Marshal(sentCopy(target.lid, message))
+	own, err := proto.Marshal(sentCopy(l.to, l.message))
 	if err != nil {
 		return err
+	}
+	content := func(j types.JID) []byte {
+		if l.target != p.account && j.User == p.account.lid.User {
+			return own
+		}
+		return plain
 	}
 	bundles := p.lockWithKeys(targets)
+	parts, err := p.encryptEach(l, targets, bundles, content)
+	if err == nil {
+		p.remember(l)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	n := l.stanza()
+	n.Content = []node{{Tag: "participants", Content: parts}}
+	return p.hand(l, n)
+}
+
+// encryptEach makes each device's share of a message. The caller holds p.mu.
+func (p *phone) encryptEach(
+	l letter, targets []types.JID, bundles map[types.JID]*prekey.Bundle, content func(types.JID) []byte,
+) ([]node, error) {
 	parts := make([]node, 0, len(targets))
 	for _, j := range targets {
-		content := plain
-		if target != p.account && j.User == p.account.lid.User {
-			content = own
-		}
-		enc, err := p.encrypt(j, content, bundles[j])
+		enc, err := p.encrypt(j, content(j), bundles[j])
 		if err != nil {
-			p.mu.Unlock()
-			return fmt.Errorf("encrypt for %s: %w", j, err)
+			return nil, fmt.Errorf("encrypt for %s: %w", j, err)
 		}
+		l.share(enc)
 		parts = append(parts, node{Tag: "to", Attrs: attrs{"jid": j}, Content: []node{*enc}})
 	}
-	p.remember(id, target.lid, message)
-	p.mu.Unlock()
+	return parts, nil
+}
 
-	n := &node{Tag: "message", Attrs: attrs{"id": id, "to": target.lid, "type": "text"}, Content: []node{{Tag: "participants", Content: parts}}}
-	if code := p.route(id, target.lid, n); code != 0 {
-		return fmt.Errorf("the server refused with %d", code)
+// hand gives a message to the server, whose refusal is an error.
+func (p *phone) hand(l letter, n *node) error {
+	if code := p.route(l.id, l.to, n); code != 0 {
+		return fmt.Errorf("%w: the server refused the message with %d", ErrConflict, code)
 	}
 	return nil
 }
@@ -92,11 +131,14 @@ func (p *phone) route(id string, to types.JID, n *node) int {
 	return p.e.routeLocked(m)
 }
 
-func (p *phone) remember(id string, to types.JID, message *waE2E.Message) {
+// remember keeps a message for retries. The caller holds p.mu.
+func (p *phone) remember(l letter) *sentMessage {
 	if len(p.sent) >= maxSent {
 		clear(p.sent)
 	}
-	p.sent[id] = &sentMessage{to: to, message: message}
+	kept := &sentMessage{letter: l}
+	p.sent[l.id] = kept
+	return kept
 }
 
 func sentCopy(to types.JID, message *waE2E.Message) *waE2E.Message {

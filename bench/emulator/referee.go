@@ -37,6 +37,7 @@ const (
 	KindUnknown       = "unknown"        // a stanza or query that nothing here knows
 	KindClientError   = "client_error"   // a client broke the protocol
 	KindGroup         = "group"          // a group was created
+	KindReinstalled   = "reinstalled"    // a phone was installed anew
 	KindStanza        = "stanza"         // a raw stanza was ordered
 	KindStreamError   = "stream_error"   // the fault stream_error broke a stream
 	KindDupAck        = "dup_ack"        // the fault dup_ack sent an ack twice

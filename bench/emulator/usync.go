@@ -50,6 +50,11 @@ func (e *Emulator) usyncUserLocked(d *device, query, u *node) (node, bool) {
 		asked.User = digits(asked.User)
 	}
 	a := e.accountLocked(asked)
+	if a == nil && byContact {
+		if a = e.forms[asked.User]; a != nil {
+			asked = a.pn // whoever looks a number up is told the form that it is known by
+		}
+	}
 	if a == nil {
 		if _, wanted := child(query, "contact"); wanted && asked.User != "" {
 			return node{Tag: "user", Attrs: attrs{"jid": asked.ToNonAD()}, Content: []node{contactNode("out", contact)}}, true
