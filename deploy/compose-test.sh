@@ -72,9 +72,9 @@ export API_KEY
     --incoming "$work/acknowledged" deploy/disturb.sh 2>&1 || touch "$work/failed"; } | tee "$work/use"
 [ ! -e "$work/failed" ] || fail "$(tail -n 25 "$work/use")"
 
-# What was acknowledged to WhatsApp is the cluster's to deliver: it is in the outbox.
+# What was acknowledged to WhatsApp is the cluster's to deliver: it is among the events.
 sort "$work/acknowledged" >"$work/want"
-compose exec -T postgres psql -U session_manager -d session_manager -Atc "SELECT message_id FROM outbox" | tr -d '\r' | sort >"$work/have"
+compose exec -T postgres psql -U session_manager -d session_manager -Atc "SELECT substr(identity, strpos(identity, '/') + 1) FROM events UNION SELECT message_id FROM outbox" | tr -d '\r' | sort >"$work/have"
 lost=$(comm -23 "$work/want" "$work/have" | wc -l)
-echo "outbox: $(wc -l <"$work/have") messages; of the $(wc -l <"$work/want") acknowledged $lost are missing"
+echo "events: $(wc -l <"$work/have") messages; of the $(wc -l <"$work/want") acknowledged $lost are missing"
 [ "$lost" = 0 ] || fail "incoming messages were lost"

@@ -70,7 +70,7 @@ func (c *Cluster) Shown(ctx context.Context, number, text string) (shown int, co
 }
 
 // Acknowledged finds the receipt by which an account's device took a message from a phone: it
-// has it in its outbox by then. ok is false while there is none.
+// has it among its events by then. ok is false while there is none.
 func (c *Cluster) Acknowledged(ctx context.Context, number, id string, since int64) (receipt emulator.Event, ok bool, err error) {
 	events, err := c.Emulator.Events(ctx, since)
 	for _, e := range events {

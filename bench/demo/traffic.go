@@ -49,7 +49,7 @@ func (d *demo) notOwner(owner string) *cluster.Node {
 }
 
 // receive has a phone write to every cliente. A node acknowledges a message once it is in the
-// outbox; the receipt is what the emulator sees of that.
+// events; the receipt is what the emulator sees of that.
 func (d *demo) receive(ctx context.Context, f *figures) error {
 	var took []time.Duration
 	for _, a := range d.paired {

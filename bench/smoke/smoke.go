@@ -36,7 +36,7 @@ type Options struct {
 	// included: what takes longer has not come back.
 	Longest time.Duration
 	// Incoming, where not nil, gets the ID of each message that the cluster has acknowledged to
-	// WhatsApp, one a line: all of them must be in its outbox.
+	// WhatsApp, one a line: all of them must be among its events.
 	Incoming io.Writer
 	Out      io.Writer
 }

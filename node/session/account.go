@@ -21,7 +21,7 @@ type Account interface {
 	Standing(ctx context.Context, key string) (Send, bool, error)
 	// Finish books the acknowledgement of a stored send, soon.
 	Finish(key string, at time.Time)
-	// PutIncoming stores an incoming message, once however often it comes.
+	// PutIncoming stores an incoming event, once however often it comes. ErrRefused, ErrStoreUnavailable.
 	PutIncoming(ctx context.Context, in Incoming) error
 	// OnFailure returns a ctx under which failed is called for each call, of the device's stores
 	// too, that the store did not carry out, before that call returns.
@@ -43,12 +43,15 @@ type Send struct {
 	Timestamp time.Time
 }
 
-// Incoming is a message that WhatsApp delivered. Its fields are those of the store's.
+// Incoming is an event that WhatsApp delivered. Its fields are those of the store's.
 type Incoming struct {
 	MessageID string
 	Chat      string
 	Sender    string
+	SenderAlt string
 	Timestamp time.Time
+	Event     string
 	Kind      string
+	JSON      []byte
 	Payload   []byte
 }

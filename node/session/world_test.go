@@ -32,6 +32,7 @@ type memory struct {
 	puts     int
 	failPuts int // so many PutIncoming fail first
 	away     bool
+	refuse   bool // PutIncoming
 	loadErr  error
 	panics   int // so many Device calls panic first
 }
@@ -100,7 +101,11 @@ func (m *memory) PutIncoming(ctx context.Context, in Incoming) error {
 	if !fails {
 		m.incoming[in.MessageID] = in
 	}
+	refused := m.refuse
 	m.mu.Unlock()
+	if refused {
+		return ErrRefused
+	}
 	if fails {
 		ctx.Value(failedKey{}).(func(error))(ErrStoreUnavailable)
 		return ErrStoreUnavailable

@@ -20,6 +20,7 @@ import (
 type Account struct {
 	guard
 	container *sqlstore.Container
+	events    eventLog
 
 	mu        sync.Mutex   // guards installed
 	installed *fencedStore // of the present device: it knows what is stored
@@ -28,7 +29,8 @@ type Account struct {
 // Account is the state of the cliente that hold owns.
 func (s *Store) Account(hold *ownership.Hold) *Account {
 	return &Account{
-		guard: guard{store: s, hold: hold},
+		guard:  guard{store: s, hold: hold},
+		events: eventLog{turn: make(chan struct{}, 1)},
 		// One container an account: a container's cache of LIDs has one lock, held over reads.
 		container: sqlstore.NewWithWrappedDB(s.db, nil),
 	}
@@ -40,16 +42,17 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	device, prekeys, rest, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.resting()), int64(a.hold.Cliente())))
+	device, also, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.resting()), int64(a.hold.Cliente())))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return a.withoutRow(ctx)
 	case err != nil:
 		return nil, a.fail(ctx, err)
-	case rest.err() != nil:
-		return nil, rest.err()
+	case also.rest.err() != nil:
+		return nil, also.rest.err()
 	}
-	a.install(device, false).uploaded.Store(int64(prekeys) + 1)
+	a.install(device, false).uploaded.Store(int64(also.prekeys) + 1)
+	a.found(also.lastEvent, also.outbox)
 	return device, nil
 }
 

@@ -303,6 +303,12 @@ func (g *guard) stands(ctx context.Context) error {
 // where it does not. The statement's own parameters begin at $4. It returns the number of
 // rows written; whether 0 means fenced depends on the statement.
 func (g *guard) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	n, err := g.run(ctx, statement, args...)
+	return n, g.fail(ctx, err)
+}
+
+// run is exec whose error is still as the database gave it.
+func (g *guard) run(ctx context.Context, statement string, args ...any) (int64, error) {
 	if err := g.check(); err != nil {
 		return 0, err
 	}
@@ -317,10 +323,9 @@ func (g *guard) exec(ctx context.Context, statement string, args ...any) (int64,
 		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,
 		append([]any{int64(g.hold.Cliente()), token.Generation, token.Revision}, args...)...)
 	if err != nil {
-		return 0, g.fail(ctx, err)
+		return 0, err
 	}
-	n, err := result.RowsAffected()
-	return n, g.fail(ctx, err)
+	return result.RowsAffected()
 }
 
 // put is exec that asks for the fence where no row was written: there may have been nothing

@@ -16,16 +16,6 @@ type Send struct {
 	Timestamp time.Time // of the acknowledgement; zero until Done
 }
 
-// Incoming is one message that WhatsApp delivered.
-type Incoming struct {
-	MessageID string
-	Chat      string // JID
-	Sender    string // JID
-	Timestamp time.Time
-	Kind      string // text, image, ...
-	Payload   []byte // the message as protobuf
-}
-
 // Standing is the send that stands under a key; false: none.
 func (a *Account) Standing(ctx context.Context, key string) (Send, bool, error) {
 	if err := a.stands(ctx); err != nil {
@@ -55,13 +45,3 @@ func (a *Account) Standing(ctx context.Context, key string) (Send, bool, error) 
 
 // Finish books WhatsApp's acknowledgement of a send that stands under key, soon (books.go).
 func (a *Account) Finish(key string, at time.Time) { a.store.books.enter(a, key, at) }
-
-// PutIncoming stores an incoming message, once however often it comes.
-func (a *Account) PutIncoming(ctx context.Context, in Incoming) error {
-	d := a.store.dialect
-	_, err := a.put(ctx, `INSERT INTO outbox (cliente, message_id, chat, sender, sent_at, kind, payload, created_at)
-		SELECT `+d.bigint(1)+`, `+d.text(4)+`, `+d.text(5)+`, `+d.text(6)+`, `+d.bigint(7)+`, `+d.text(8)+`, `+d.blob(9)+`, `+d.bigint(10)+` FROM f WHERE true
-		ON CONFLICT (cliente, message_id) DO NOTHING`,
-		in.MessageID, in.Chat, in.Sender, micros(in.Timestamp), in.Kind, append([]byte{}, in.Payload...), micros(time.Now())) // nil would be NULL
-	return err
-}

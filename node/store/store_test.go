@@ -252,7 +252,7 @@ func TestIncomingIsStoredOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := column(t, s, "SELECT count(*) FROM outbox"); n[0] != "1" {
+		if n := column(t, s, "SELECT count(*) FROM events"); n[0] != "1" {
 			t.Errorf("%s rows", n[0])
 		}
 	})
