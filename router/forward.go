@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -68,13 +69,12 @@ func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
 	}
 }
 
-// reserve is for the way of an answer: the other node answers within Answer by itself.
-const reserve = 2 * time.Second
+// reserve is for the way of an answer: the other node is told that so much less is left, and answers by then.
+const reserve = 500 * time.Millisecond
 
 // forward sends the request to a node's peer port, and takes its answer for ours unless that
 // says that nothing was started.
 func (r *Router) forward(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
-	deadline = deadline.Add(reserve)
 	result, err := r.askByStream(ctx, t, address, deadline)
 	if errors.Is(err, errNoStream) {
 		result, err = r.askByHTTP(ctx, address, deadline)
@@ -110,12 +110,15 @@ func (r *Router) judge(response *fasthttp.Response, address string) (outcome, er
 // askByStream asks the node by the stream to it. errNoStream: nothing was done, by HTTP it may be.
 func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
 	to, body := r.streams.to(address), ctx.PostBody()
-	if to == nil || len(body) > mostSpare || t.route > lastFramed {
+	if to == nil || len(body) > mostSpare {
 		return notStarted, errNoStream // a large one would keep those behind it waiting
 	}
 	c := r.streams.calls.Get().(*call)
 	defer r.streams.putBack(c)
-	err := to.ask(c, asked{t, ctx.Request.Header.Peek(headerKey), body}, deadline)
+	err := to.ask(c, asked{
+		target: t, left: time.Until(deadline) - reserve, body: body,
+		key: ctx.Request.Header.Peek(headerKey), id: ctx.Request.Header.Peek(headerRequestID),
+	}, deadline)
 	switch {
 	case err == nil:
 	case errors.Is(err, errNoStream), errors.Is(err, errUnsent):
@@ -149,6 +152,7 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 		request.Header.SetContentLength(len(ctx.Request.Body()))
 	}
 	request.Header.Set(headerForwarded, r.cfg.Node)
+	request.Header.Set(headerLeft, strconv.FormatInt(max(0, (time.Until(deadline)-reserve).Milliseconds()), 10))
 	if r.token != "" {
 		request.Header.Set(HeaderPeer, r.token)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -17,17 +18,14 @@ import (
 // Requests and answers go over a stream in frames, numbers big-endian:
 //
 //	every frame   length of what follows these two numbers (4 bytes), number of the request (4)
-//	a request     route (1), cliente (8), length of the key (1), key, body
+//	a request     route (1), cliente (8), milliseconds left (4), lengths of key (1) and ID (1), key, ID, body
 //	an answer     status (2), count of headers (1), of each: length (1), name, length (2), value; body
 //
-// Whoever changes them gives streamsVersion another number.
-// lastFramed is the last route that nodes of every release take in a frame. Later ones go by HTTP, where
-// a node that does not know them yet answers 404; a frame of theirs would end its stream.
-const lastFramed = api.FrontStatus
-
+// Whoever changes them gives streamsVersion another number; nodes of two versions ask one another by HTTP.
+// Version 1 had neither the time that is left nor the ID.
 const (
 	frameHead   = 8
-	requestHead = 10
+	requestHead = 15
 	answerHead  = 3
 )
 
@@ -36,28 +34,34 @@ var errFrame = errors.New("malformed frame")
 // asked is a request of a cliente, as its owner needs to know it.
 type asked struct {
 	target
-	key, body []byte
+	left          time.Duration // until its caller gives up; on the wire in milliseconds
+	key, id, body []byte
 }
 
 func appendRequest(b []byte, number uint32, a asked) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(requestHead+len(a.key)+len(a.body)))
+	b = binary.BigEndian.AppendUint32(b, uint32(requestHead+len(a.key)+len(a.id)+len(a.body)))
 	b = binary.BigEndian.AppendUint32(b, number)
 	b = append(b, byte(a.route))
 	b = binary.BigEndian.AppendUint64(b, uint64(a.cliente))
-	b = append(b, byte(len(a.key))) // validKey: 255 at most
-	return append(append(b, a.key...), a.body...)
+	b = binary.BigEndian.AppendUint32(b, uint32(max(0, a.left.Milliseconds())))
+	b = append(b, byte(len(a.key)), byte(len(a.id))) // validKey: 255 at most; maxRequestID: 128
+	return append(append(append(b, a.key...), a.id...), a.body...)
 }
 
-// parseRequest takes a frame apart, without its head. The result is part of it.
+// parseRequest takes a frame apart, without its head. The result is part of it. Its route may be one of
+// a later release, which this node does not know.
 func parseRequest(b []byte) (a asked, err error) {
-	if len(b) < requestHead || len(b) < requestHead+int(b[9]) {
+	if len(b) < requestHead || len(b) < requestHead+int(b[13])+int(b[14]) {
 		return a, errFrame
 	}
 	a.route, a.cliente = api.Route(b[0]), ownership.Cliente(binary.BigEndian.Uint64(b[1:]))
-	if kind(a.route) >= routes || a.cliente < 1 || a.cliente > ownership.MaxCliente {
-		return a, fmt.Errorf("%w: route %d of cliente %d", errFrame, b[0], a.cliente)
+	if a.cliente < 1 || a.cliente > ownership.MaxCliente {
+		return a, fmt.Errorf("%w: cliente %d", errFrame, a.cliente)
 	}
-	a.key, a.body = b[requestHead:requestHead+int(b[9])], b[requestHead+int(b[9]):]
+	a.left = time.Duration(binary.BigEndian.Uint32(b[9:])) * time.Millisecond
+	key, id := int(b[13]), int(b[14])
+	b = b[requestHead:]
+	a.key, a.id, a.body = b[:key], b[key:key+id], b[key+id:]
 	return a, nil
 }
 

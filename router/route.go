@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -21,6 +22,7 @@ const (
 	headerNotStarted = "X-Session-Not-Started" // on a 503: nothing was done, ask the next owner
 	headerKey        = "Idempotency-Key"
 	headerCliente    = "X-Cliente-Id"
+	headerLeft       = "X-Session-Left" // milliseconds until the caller gives up
 )
 
 // outcome is how one attempt at a request ended. What follows from it:
@@ -116,6 +118,8 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 		return
 	}
 	deadline := ctx.Time().Add(r.cfg.Limits.Answer)
+	// No attempt begins that could not end in time: one that is cut off has an unknown outcome.
+	last := deadline.Add(-min(reserve+dialTimeout, time.Until(deadline)/4))
 	pause := firstPause
 	waits := false
 	defer func() {
@@ -124,14 +128,14 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			r.metrics.waiting.Dec()
 		}
 	}()
-	var last error
+	var why error
 	lost := false // a send after bytes of it were written: it may have been carried out
 	for {
 		changed := r.cfg.Directory.Changed()
 		at := r.cfg.Directory.Locate(t.cliente)
 		result, err := r.attempt(ctx, t, at, deadline)
 		r.metrics.attempt(at, result)
-		last = err
+		why = err
 		switch result {
 		case answered:
 			return
@@ -158,7 +162,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			}
 			r.metrics.waiting.Inc()
 		}
-		timer := time.NewTimer(min(pause, time.Until(deadline)))
+		timer := time.NewTimer(min(pause, time.Until(last)))
 		select {
 		case <-changed:
 		case <-timer.C:
@@ -166,10 +170,10 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 		case <-r.life.Done():
 		}
 		timer.Stop()
-		if r.life.Err() != nil || !time.Now().Before(deadline) {
+		if r.life.Err() != nil || !time.Now().Before(last) {
 			reason := "no owner in time"
-			if last != nil {
-				reason = last.Error()
+			if why != nil {
+				reason = why.Error()
 			}
 			r.giveUp(ctx, lost, reason)
 			return
@@ -277,12 +281,22 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	defer b.release()
-	r.serveOwned(ctx, t, ctx.Time())
+	r.serveOwned(ctx, t, r.callersDeadline(ctx))
 	ctx.Response.Header.Set(headerStreams, streamsVersion)
 }
 
+// callersDeadline is when the caller of a forwarded request gives up: as the other node says; one of
+// a release before says nothing.
+func (r *Router) callersDeadline(ctx *fasthttp.RequestCtx) time.Time {
+	left := r.cfg.Limits.Answer
+	if said, err := strconv.ParseUint(string(ctx.Request.Header.Peek(headerLeft)), 10, 31); err == nil {
+		left = min(left, time.Duration(said)*time.Millisecond)
+	}
+	return ctx.Time().Add(left)
+}
+
 // serveOwned serves another node's request if this node owns the cliente, or is to.
-func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, begun time.Time) {
+func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, deadline time.Time) {
 	ctx.SetUserValue(kindKey, nodes(t.route))
 	if r.serveRunning(ctx, t) {
 		return
@@ -293,7 +307,7 @@ func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, begun time.Time)
 		api.Refuse(ctx, fasthttp.StatusMisdirectedRequest, "NOT_OWNER", "This node does not own the cliente")
 		return
 	}
-	if err := r.serveHere(ctx, t, begun.Add(r.cfg.Limits.Answer)); err != nil {
+	if err := r.serveHere(ctx, t, deadline); err != nil {
 		ctx.Response.Header.Set(headerNotStarted, "1")
 		r.unavailable(ctx, err.Error())
 	}

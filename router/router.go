@@ -117,6 +117,7 @@ type Router struct {
 	streams  *streams  // to other nodes
 	streamed standing  // of other nodes, to this one
 	received sync.Pool // of *received
+	ids      requestIDs
 
 	life context.Context // ends at Shutdown's deadline: requests still under way give up
 	end  context.CancelFunc
@@ -140,6 +141,7 @@ func New(cfg Config) (*Router, error) {
 		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
+	r.ids.prefix = cfg.Incarnation[max(0, len(cfg.Incarnation)-10):] + "-" // a ULID ends in 10 random characters, or more
 	dial := dialer(cfg.PeerTLS, &r.peers)
 	r.client = newClient(cfg.Limits, dial)
 	r.token = PeerToken(cfg.PeerSecret)
@@ -147,8 +149,8 @@ func New(cfg Config) (*Router, error) {
 	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
-	r.public = r.server(r.parting(r.servePublic), func(ctx *fasthttp.RequestCtx) bool { _, ok := r.authenticate(ctx); return ok })
-	r.trusted = r.server(r.parting(r.serveTrusted), func(*fasthttp.RequestCtx) bool { return true })
+	r.public = r.server(r.identified(r.parting(r.servePublic)), func(ctx *fasthttp.RequestCtx) bool { _, ok := r.authenticate(ctx); return ok })
+	r.trusted = r.server(r.identified(r.parting(r.serveTrusted)), func(*fasthttp.RequestCtx) bool { return true })
 	r.peer = r.server(r.servePeer, r.admitsPeer)
 	return r, nil
 }
@@ -255,7 +257,7 @@ func (r *Router) guard(ctx *fasthttp.RequestCtx, begun time.Time, next fasthttp.
 	defer func() {
 		if p := recover(); p != nil {
 			r.metrics.panics.Inc()
-			r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "stack", string(debug.Stack()))
+			r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "request_id", requestID(ctx), "stack", string(debug.Stack()))
 			ctx.Response.Reset()
 			api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
 		}

@@ -61,7 +61,7 @@ func (r *Router) serveFrames(c net.Conn) {
 }
 
 func (r *Router) readRequest(in *bufio.Reader) (*received, error) {
-	number, length, err := readHead(in, requestHead+maxKey+mostSpare)
+	number, length, err := readHead(in, requestHead+maxKey+maxRequestID+mostSpare)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,15 @@ func (r *Router) serveFrame(q *received) {
 	if len(q.key) > 0 {
 		q.Request.Header.SetBytesV(headerKey, q.key)
 	}
+	if len(q.id) > 0 {
+		q.Request.Header.SetBytesV(headerRequestID, q.id)
+	}
 	q.Request.SetBodyRaw(q.body)
-	r.guard(&q.RequestCtx, begun, func(ctx *fasthttp.RequestCtx) { r.serveOwned(ctx, q.target, begun) })
+	if kind(q.route) >= routes {
+		notFound(&q.RequestCtx)
+		return
+	}
+	r.guard(&q.RequestCtx, begun, func(ctx *fasthttp.RequestCtx) { r.serveOwned(ctx, q.target, begun.Add(q.left)) })
 }
 
 func (q *received) appendAnswer(b []byte) []byte { return appendAnswer(b, q.number, &q.Response) }

@@ -15,7 +15,7 @@ import (
 const (
 	streamPath     = "/stream"
 	headerStreams  = "X-Session-Streams"
-	streamsVersion = "1"
+	streamsVersion = "2"
 )
 
 // streams are those from this node to others, one an address.

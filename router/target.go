@@ -115,5 +115,5 @@ const maxKey = 255
 
 // validKey says whether an Idempotency-Key can be one: 1 to 255 visible ASCII characters.
 func validKey(key []byte) bool {
-	return len(key) <= maxKey && bytes.IndexFunc(key, func(r rune) bool { return r < '!' || r > '~' }) < 0
+	return len(key) <= maxKey && visible(key)
 }
