@@ -124,6 +124,11 @@ func (c *Control) Reinstall(ctx context.Context, number string, tell bool) error
 	return c.call(ctx, http.MethodPost, phonePath(number, "reinstall"), map[string]bool{"tell": tell}, nil)
 }
 
+// ForgetSessions has a phone lose its Signal sessions.
+func (c *Control) ForgetSessions(ctx context.Context, number string) error {
+	return c.call(ctx, http.MethodPost, phonePath(number, "forget"), nil, nil)
+}
+
 // Inbox is what a phone has received.
 func (c *Control) Inbox(ctx context.Context, number string) (out []Message, err error) {
 	err = c.call(ctx, http.MethodGet, phonePath(number, "inbox"), nil, &out)

@@ -14,6 +14,10 @@ import (
 // takeLimit is how long after the end of the load incoming messages may still be on their way.
 const takeLimit = 15 * time.Second
 
+// mostLogins is the bar of every scenario: more logins of one device in 10 s, and WhatsApp takes it for
+// an attack.
+const mostLogins = 6
+
 // check compares what callers were told with what the phones have, asks the referee and the
 // audit, and tells it all. The load has ended. overlaps says how many sockets may have
 // overlapped: none, but where processes were paused (-1: any).
@@ -35,34 +39,44 @@ func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) err
 	}
 	r.atMost("incoming that waits for the next login", float64(len(stuck)), "", 0)
 	r.noteAll("not acknowledged before the next login: %s", stuck)
-	lost, doubled, err := w.compare(ctx, l)
+	lost, doubled, err := w.compareInTime(ctx, l)
 	if err != nil {
 		return err
 	}
 	r.never("lost sent", len(lost))
-	r.noteAll("acknowledged, and not on the phone: %s", lost)
+	r.noteAll("acknowledged, and not on the phone: %s", texts(lost))
 	r.never("lost incoming", len(untaken))
 	r.noteAll("written to a cliente, and never acknowledged: %s", untaken)
 	r.never("doubled", len(doubled))
 	r.noteAll("doubled: %s", doubled)
-	if len(untaken) > 0 {
-		id, _, _ := strings.Cut(untaken[0], " ")
-		if err := w.story(ctx, r, id); err != nil {
-			return err
-		}
+	var told []string
+	for _, s := range lost {
+		told = append(told, s.id)
+	}
+	for _, letter := range untaken {
+		id, _, _ := strings.Cut(letter, " ")
+		told = append(told, id)
+	}
+	if err := w.stories(ctx, r, told); err != nil {
+		return err
 	}
 	stats, err := w.Emulator.Stats(ctx)
 	if err != nil {
 		return err
 	}
 	r.never("forks", int(stats.RatchetForks-w.begun.RatchetForks))
-	r.never("undecryptable", int(stats.Undecryptable-w.begun.Undecryptable))
+	if n := int(stats.Undecryptable - w.begun.Undecryptable); w.forgetful {
+		r.tell("undecryptable", float64(n), "")
+	} else {
+		r.never("undecryptable", n)
+	}
 	r.never("empty sends", int(stats.Empty-w.begun.Empty))
 	if n := float64(stats.Overlaps - w.begun.Overlaps); overlaps < 0 {
 		r.tell("overlaps", n, "")
 	} else {
 		r.atMost("overlaps", n, "", float64(overlaps))
 	}
+	r.atMost("most logins of one device in 10 s", float64(stats.MostLogins10s), "", mostLogins)
 	r.tell("conflicts", float64(stats.Conflicts-w.begun.Conflicts), "")
 	r.tell("same ID again", float64(stats.Duplicates-w.begun.Duplicates), "")
 	w.watch.mu.Lock()
@@ -75,16 +89,29 @@ func (w *world) check(ctx context.Context, r *Result, l *load, overlaps int) err
 	return w.audit.sum(ctx, r)
 }
 
-// story tells what the emulator saw of a message.
-func (w *world) story(ctx context.Context, r *Result, id string) error {
-	events, err := w.Emulator.Events(ctx, 0)
-	var seen []string
-	for _, e := range events {
-		if e.ID == id {
-			seen = append(seen, fmt.Sprintf("%s %s %s login %d code %d %s", e.At.Format("15:04:05.000"), e.Kind, e.Device, e.Login, e.Code, e.Detail))
-		}
+// mostStories is how many messages are told of: they are mostly alike.
+const mostStories = 3
+
+// stories tells what became of messages, by their IDs: what the emulator saw, and what the nodes said.
+func (w *world) stories(ctx context.Context, r *Result, ids []string) error {
+	if len(ids) == 0 {
+		return nil
 	}
-	r.noteAll("story of "+id+": %s", seen)
+	events, err := w.Emulator.Events(ctx, 0)
+	for _, id := range ids[:min(len(ids), mostStories)] {
+		var seen []string
+		for _, e := range events {
+			if e.ID == id {
+				seen = append(seen, fmt.Sprintf("%s %s %s login %d peer %s code %d %s", e.At.Format("15:04:05.000"), e.Kind, e.Device, e.Login, e.Peer, e.Code, e.Detail))
+			}
+		}
+		for _, n := range w.Nodes() {
+			for _, line := range linesWith(n, id) {
+				seen = append(seen, n.Name()+": "+line)
+			}
+		}
+		r.noteAll("story of "+id+": %s", seen)
+	}
 	return err
 }
 
@@ -103,9 +130,23 @@ func (w *world) untaken(ctx context.Context, l *load) (ids []string, err error) 
 	return ids, ctx.Err()
 }
 
+// compareInTime is compare, once nothing is lost or no time is left: the server acknowledges a message
+// before the phone can tell that it must ask for it again.
+func (w *world) compareInTime(ctx context.Context, l *load) (lost []*send, doubled []string, err error) {
+	for end := time.Now().Add(takeLimit); ; {
+		lost, doubled, err = w.compare(ctx, l)
+		if err != nil || len(lost) == 0 || time.Now().After(end) {
+			return lost, doubled, err
+		}
+		if err := sleep(ctx, lookEvery); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
 // compare looks for every send on the phone that it was for. A text is one send's own, so one
 // that is shown twice went out under two IDs.
-func (w *world) compare(ctx context.Context, l *load) (lost, doubled []string, err error) {
+func (w *world) compare(ctx context.Context, l *load) (lost []*send, doubled []string, err error) {
 	shown := make(map[string]int)
 	for n := range friends {
 		inbox, err := w.Emulator.Inbox(ctx, friend(n))
@@ -118,11 +159,18 @@ func (w *world) compare(ctx context.Context, l *load) (lost, doubled []string, e
 	}
 	for _, s := range l.sends {
 		if s.id != "" && shown[s.text] == 0 {
-			lost = append(lost, fmt.Sprintf("%s (%s), begun %s, acknowledged after %v, %d tries before", s.text, s.id, s.begun.Format("15:04:05.000"), s.wait, len(s.failed)))
+			lost = append(lost, s)
 		}
 		if shown[s.text] > 1 {
 			doubled = append(doubled, fmt.Sprintf("%s is shown %d times, begun %s, %d tries before", s.text, shown[s.text], s.begun.Format("15:04:05.000"), len(s.failed)))
 		}
 	}
 	return lost, doubled, nil
+}
+
+func texts(lost []*send) (all []string) {
+	for _, s := range lost {
+		all = append(all, fmt.Sprintf("%s (%s), begun %s, acknowledged after %v, %d tries before", s.text, s.id, s.begun.Format("15:04:05.000"), s.wait, len(s.failed)))
+	}
+	return all
 }

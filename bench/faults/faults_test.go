@@ -104,10 +104,10 @@ func TestChecksFindWhatTheyLookFor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.sends = append(l.sends, &send{friend: friendOf(c), text: "never sent", id: "1"}, &send{friend: friendOf(c), text: "twice", id: "2"})
+	l.sends = append(l.sends, &send{to: friendOf(c), text: "never sent", id: "1"}, &send{to: friendOf(c), text: "twice", id: "2"})
 	lost, doubled, err := w.compare(ctx, l)
-	if len(lost) != 1 || !strings.HasPrefix(lost[0], "never sent") || len(doubled) != 1 || !strings.HasPrefix(doubled[0], "twice") || err != nil {
-		t.Errorf("lost %q, doubled %q, %v", lost, doubled, err)
+	if len(lost) != 1 || lost[0].text != "never sent" || len(doubled) != 1 || !strings.HasPrefix(doubled[0], "twice") || err != nil {
+		t.Errorf("lost %q, doubled %q, %v", texts(lost), doubled, err)
 	}
 
 	stale := func() float64 {
@@ -126,5 +126,13 @@ func TestChecksFindWhatTheyLookFor(t *testing.T) {
 	}
 	if n := stale(); n != 1 {
 		t.Errorf("%v stale rows, want the one that was written", n)
+	}
+}
+
+// Phones lose their sessions while both sides write: everything is asked for and sent again.
+func TestFaultA1PhonesForget(t *testing.T) {
+	r := small(t, "phones-forget", Options{Clientes: 4, Rate: 40, For: 2 * time.Second})
+	if r.figure(t, "times that each phone lost its sessions") < 2 || r.figure(t, "undecryptable") == 0 {
+		t.Errorf("it was too quiet: %s", r)
 	}
 }

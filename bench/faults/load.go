@@ -21,7 +21,7 @@ const (
 // send is a message that a caller wants sent.
 type send struct {
 	cliente ownership.Cliente
-	friend  string // number that it goes to
+	to      string // number or JID that it goes to
 	text    string // one of its own, and its Idempotency-Key
 	begun   time.Time
 	wait    time.Duration // until it was acknowledged
@@ -92,7 +92,7 @@ func (l *load) send(ctx context.Context, pace time.Duration) {
 		case <-tick.C:
 		}
 		c := l.world.clientes[n%len(l.world.clientes)]
-		s := &send{cliente: c, friend: friendOf(c), text: fmt.Sprintf("%s-%d", c, n), begun: time.Now()}
+		s := &send{cliente: c, to: l.world.recipient(c, n), text: fmt.Sprintf("%s-%d", c, n), begun: time.Now()}
 		select {
 		case under <- struct{}{}:
 		default:
@@ -116,7 +116,7 @@ func (l *load) carry(s *send) {
 	ctx, cancel := context.WithTimeout(context.Background(), sendLimit)
 	defer cancel()
 	for {
-		sent, err := l.world.balancer.Client().Send(ctx, s.cliente, cluster.Message{To: s.friend, Text: s.text, Key: s.text})
+		sent, err := l.world.balancer.Client().Send(ctx, s.cliente, cluster.Message{To: s.to, Text: s.text, Key: s.text})
 		l.mu.Lock()
 		if err == nil {
 			s.id, s.wait = sent.MessageID, time.Since(s.begun)

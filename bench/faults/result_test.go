@@ -163,3 +163,16 @@ func TestScenariosAreAsked(t *testing.T) {
 		t.Errorf("an unknown scenario: %v", err)
 	}
 }
+
+func TestTotals(t *testing.T) {
+	good, bad := &Result{Scenario: "a"}, &Result{Scenario: "a"}
+	for n, r := range []*Result{good, bad} {
+		r.tell("sends", 10, "")
+		r.tell("wait", 7, "ms")
+		r.never("lost", n)
+		r.atMost("most logins of one device in 10 s", 1, "", mostLogins)
+	}
+	if got, want := total("a", []*Result{good, bad, {Scenario: "b"}}), "TOTAL a: 2 runs, 1 broken, sends 20, lost 1"; got != want {
+		t.Errorf("%s; want %s", got, want)
+	}
+}

@@ -32,8 +32,12 @@ type Options struct {
 	Rounds   int           // how often it is done
 	PauseMin time.Duration // of the scenario pause
 	PauseMax time.Duration
-	Start    int    // --start-rate of the nodes, in the scenario herd
-	Seed     uint64 // of what is random; 0: by the clock
+	Start    int           // --start-rate of the nodes, in the scenario herd
+	Every    time.Duration // between two times that phones lose their sessions
+	Seed     uint64        // of what is random; 0: by the clock
+
+	Runs int // of each scenario, each in a cluster of its own; 0: 1
+	Busy int // processes beside that each want a core
 }
 
 // scenario is a row of what the product has promised.
@@ -69,12 +73,33 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	idle, err := busy(o.Busy)
+	if err != nil {
+		return err
+	}
+	defer idle()
 	var results []*Result
-	broken := false
 	for _, name := range names {
-		r := one(ctx, name, o)
+		if results, err = several(ctx, name, o, results); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(results, (*Result).Broken) {
+		return ErrBroken
+	}
+	return nil
+}
+
+// several runs a scenario as often as asked for, and appends to the results.
+func several(ctx context.Context, name string, o Options, results []*Result) ([]*Result, error) {
+	runs := max(o.Runs, 1)
+	for n := range runs {
+		one := o
+		if o.Dir != "" && runs > 1 {
+			one.Dir = filepath.Join(o.Dir, fmt.Sprint("run", n+1))
+		}
+		r := Measure(ctx, name, one)
 		results = append(results, r)
-		broken = broken || r.Broken()
 		fmt.Fprintln(o.Out, r)
 		if r.Verdict() != "PASS" || o.Verbose {
 			for _, n := range r.Notes {
@@ -82,23 +107,20 @@ func Run(ctx context.Context, o Options) error {
 			}
 		}
 		if err := write(o.File, results); err != nil {
-			return err
+			return results, err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return results, context.Cause(ctx)
 		}
 	}
-	if broken {
-		return ErrBroken
+	if runs > 1 {
+		fmt.Fprintln(o.Out, total(name, results))
 	}
-	return nil
+	return results, nil
 }
 
-// Measure runs one scenario for somebody else's report.
-func Measure(ctx context.Context, name string, o Options) *Result { return one(ctx, name, o) }
-
-// one runs a scenario in a cluster of its own.
-func one(ctx context.Context, name string, o Options) *Result {
+// Measure runs one scenario in a cluster of its own.
+func Measure(ctx context.Context, name string, o Options) *Result {
 	s := scenarios[name]
 	o = o.filled(s.defaults)
 	if o.Dir != "" {
@@ -136,6 +158,7 @@ func (o Options) filled(d Options) Options {
 	fill(&o.PauseMin, d.PauseMin, time.Second)
 	fill(&o.PauseMax, d.PauseMax, time.Minute)
 	fill(&o.Start, d.Start, 50)
+	fill(&o.Every, d.Every, 150*time.Millisecond)
 	fill(&o.Seed, uint64(time.Now().UnixNano()), 1)
 	return o
 }

@@ -19,7 +19,9 @@ const (
 
 // scenarios are the rows of what was promised, at their full sizes.
 var scenarios = map[string]scenario{
-	"crossing":  {about: "nothing happens, and letters cross with answers", defaults: Options{Clientes: 6, Rate: 60}, run: crossing},
+	"crossing": {about: "nothing happens, and letters cross with answers", defaults: Options{Clientes: 6, Rate: 60}, run: crossing},
+	"phones-forget": {about: "phones lose their Signal sessions again and again, and letters cross with answers",
+		defaults: Options{Clientes: 8, Rate: 120}, run: phonesForget},
 	"rolling":   {about: "each node in turn is stopped by SIGTERM and started again", run: rolling},
 	"join":      {about: "a fourth node joins and takes its share", run: join},
 	"move":      {about: "an operator moves clientes by hand", run: move},
@@ -104,17 +106,6 @@ func (w *world) finish(ctx context.Context, r *Result, l *load, failures int, wo
 	w.ready(ctx, r)
 	r.atMost("sessions not READY again", float64(w.notReady), "", 0)
 	return w.check(ctx, r, l, overlaps)
-}
-
-// crossing is the load alone, with both sides of each conversation writing at once.
-func crossing(ctx context.Context, w *world, r *Result) error {
-	w.crossing = true
-	l := w.startLoad(w.o.Rate)
-	defer l.end()
-	if err := sleep(ctx, w.o.For); err != nil {
-		return err
-	}
-	return w.finish(ctx, r, l, 0, -1, 0)
 }
 
 func rolling(ctx context.Context, w *world, r *Result) error {

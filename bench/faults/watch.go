@@ -23,6 +23,7 @@ type watch struct {
 	changed  chan struct{}
 	moments  map[string][]moment // by phone number, oldest first
 	receipts map[string]bool     // "number id"
+	shown    map[string]bool     // IDs of messages that a phone has decrypted
 	judged   []emulator.Event    // what the referee counts
 	seen     int64               // number of the last event
 }
@@ -35,7 +36,7 @@ type moment struct {
 
 func follow(phones *emulator.Control, trouble func(error)) *watch {
 	ctx, stop := context.WithCancel(context.Background())
-	w := &watch{stop: stop, changed: make(chan struct{}), moments: make(map[string][]moment), receipts: make(map[string]bool)}
+	w := &watch{stop: stop, changed: make(chan struct{}), moments: make(map[string][]moment), receipts: make(map[string]bool), shown: make(map[string]bool)}
 	w.done.Go(func() {
 		tick := time.NewTicker(followEvery)
 		defer tick.Stop()
@@ -81,6 +82,8 @@ func (w *watch) take(events []emulator.Event) {
 			if e.Detail != "retry" {
 				w.receipts[e.Number+" "+e.ID] = true
 			}
+		case emulator.KindInbox:
+			w.shown[e.ID] = true
 		case emulator.KindOverlap, emulator.KindConflict, emulator.KindFork, emulator.KindUndecryptable, emulator.KindEmpty, emulator.KindStale:
 			w.judged = append(w.judged, e)
 		}

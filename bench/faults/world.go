@@ -27,14 +27,16 @@ const (
 // world is a cluster with paired clientes, and what watches it.
 type world struct {
 	*cluster.Cluster
-	o        Options
-	network  *network // nil: all on loopback
-	clientes []ownership.Cliente
-	balancer *balancer
-	watch    *watch
-	audit    *audit
-	crossing bool           // letters come from whom the cliente writes to
-	begun    emulator.Stats // when the clientes were paired
+	o         Options
+	network   *network // nil: all on loopback
+	clientes  []ownership.Cliente
+	balancer  *balancer
+	watch     *watch
+	audit     *audit
+	crossing  bool                         // letters come from whom the cliente writes to
+	groups    map[ownership.Cliente]string // JIDs of groups of a cliente and its friend, where there are any
+	forgetful bool                         // phones lose sessions: that they cannot decrypt is as it should be
+	begun     emulator.Stats               // when the clientes were paired
 
 	mu       sync.Mutex // guards what follows
 	troubles []string   // of the harness itself
@@ -129,6 +131,14 @@ func friend(n int) string { return fmt.Sprintf("5491122220%03d", n) }
 
 // friendOf is who a cliente writes to.
 func friendOf(c ownership.Cliente) string { return friend(int(c) % friends) }
+
+// recipient returns what the n-th send of all goes to: every fourth to a group, where there are groups.
+func (w *world) recipient(c ownership.Cliente, n int) string {
+	if group, ok := w.groups[c]; ok && n/len(w.clientes)%4 == 3 {
+		return group
+	}
+	return friendOf(c)
+}
 
 // writerTo is who writes to a cliente: somebody else, except where letters are to cross. What
 // crosses needs no fault to go wrong, and would be in the way of what a fault does.
