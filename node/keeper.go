@@ -65,6 +65,9 @@ type keeper struct {
 	generation int64            // of the cluster that the lease belongs to
 	heard      time.Time        // while there is no lease: when the last one was renewed last, or since when there was none
 	refuse     error            // why nothing is taken; nil: taking
+	most       int              // clientes that may be kept at a time; 0: any number
+	full       error            // why not more of them
+	saidFull   bool             // that it is full, since it was not
 }
 
 // entry is one cliente at this node. Its fields are guarded by keeper.mu.
@@ -155,6 +158,10 @@ func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error)
 		if k.refuse != nil {
 			return nil, k.refuse
 		}
+		if k.most > 0 && len(k.entries) >= k.most {
+			k.sayFull()
+			return nil, k.full
+		}
 		en = &entry{cliente: c, started: make(chan struct{}), gone: make(chan struct{}), used: time.Now()}
 		if p == ownership.Restored {
 			en.used = time.Time{}
@@ -166,6 +173,21 @@ func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error)
 		k.wakeUp()
 	}
 	return en, nil
+}
+
+// Limit bounds the clientes that are kept; full says why to who asks for more.
+func (k *keeper) Limit(most int, full error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.most, k.full = most, full
+}
+
+// sayFull says it once, until there is room again. Holds mu.
+func (k *keeper) sayFull() {
+	if !k.saidFull {
+		k.saidFull = true
+		k.log.Warn("no more clientes are taken", "err", k.full)
+	}
 }
 
 // wakeUp makes Run look at the queue.
@@ -244,6 +266,7 @@ func (k *keeper) forget(en *entry, cause error) {
 	}
 	en.cause = cause
 	delete(k.entries, en.cliente)
+	k.saidFull = false
 	close(en.gone)
 	k.changed.Raise()
 }

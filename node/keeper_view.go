@@ -79,3 +79,10 @@ func (k *keeper) running() int {
 	}
 	return n
 }
+
+// Most is how many clientes may be kept at a time; 0: any number.
+func (k *keeper) Most() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.most
+}

@@ -54,6 +54,9 @@ func (m *metrics) watch(r prometheus.Registerer, k *keeper) {
 			Name: "session_manager_clientes_kept", Help: "Clientes that this node owns, is about to own or is giving up.",
 		}, func() float64 { return float64(k.count()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "session_manager_clientes_most", Help: "Clientes that this node may keep, by its limit of open files; 0: any number.",
+		}, func() float64 { return float64(k.Most()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "session_manager_start_queue", Help: "Clientes that wait to be started here.",
 		}, func() float64 { return float64(k.queued()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"session-manager/node/entrance"
 	"session-manager/node/ownership"
 	"session-manager/router"
 	"session-manager/router/keys"
@@ -44,7 +45,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	ports, err := listen(o)
+	registry := prometheus.NewRegistry()
+	files := divide(openFiles(), o)
+	files.warn(o.Log)
+	ports, err := listen(o, files, entrance.NewMetrics(registry))
 	if err != nil {
 		return err
 	}
@@ -59,7 +63,6 @@ func Run(ctx context.Context, o Options) error {
 	}
 
 	// 2. The edge answers from now on, if only that the node is not ready.
-	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(o.Collectors...)
 	why := &reason{}
@@ -73,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r, err := router.New(router.Config{
 		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
-		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, DefaultCliente: o.DefaultCliente,
+		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, Limits: router.Limits{Peer: files.peers}, DefaultCliente: o.DefaultCliente,
 	})
 	if err != nil {
 		return err
@@ -99,7 +102,7 @@ func Run(ctx context.Context, o Options) error {
 	o.keepJudge(judging, &servers, process, report)
 
 	// 3. The parts, each as soon as what it needs is there.
-	p := &parts{o: o, process: process, data: data, registry: registry, reason: why, forsake: r.Forsake}
+	p := &parts{o: o, process: process, data: data, files: files, registry: registry, reason: why, forsake: r.Forsake}
 	err = p.assemble(running, publicAddress, peerAddress)
 	begun := time.Now()
 	if err == nil {

@@ -33,6 +33,9 @@ type Options struct {
 
 	StoreConnections int // to Postgres, for statements; 0: 16
 
+	MaxConnections          int // of callers at Listen; 0: a quarter of the files that may be opened
+	MaxConnectionsPerSource int // of one address at Listen, and at TrustedListen; 0: seven eighths of all
+
 	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
 
 	// DefaultCliente is meant by requests of callers that name no cliente; 0: they are refused.
@@ -113,6 +116,9 @@ func (o *Options) complete() error {
 	}
 	if o.Store == "" {
 		o.Store = "sqlite:" + filepath.Join(o.Data, "store.db")
+	}
+	if o.StoreConnections == 0 {
+		o.StoreConnections = 16
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -23,6 +23,7 @@ type parts struct {
 	o        Options
 	process  ownership.Process
 	data     *dataDir
+	files    descriptors
 	registry *prometheus.Registry
 	reason   *reason
 	changed  *signal // routes may have changed
@@ -61,7 +62,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
-		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: o.StoreConnections, OnRefused: m.refused.Inc})
+		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
 		return err
 	})
 	if err != nil {
@@ -111,6 +112,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
 		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.Past, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
+	p.keeper.Limit(p.files.sessions, p.files.errNoFiles())
 	m.watch(p.registry, p.keeper)
 	p.placement = newPlacement(p.gossip, p.view, p.view, p.forsake, p.changed)
 	p.leaser = &leaser{

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"session-manager/node/certificate"
+	"session-manager/node/entrance"
 	"session-manager/router"
 )
 
@@ -23,7 +24,7 @@ type ports struct {
 
 // listen opens the ports, with TLS on those that have a certificate. The trusted one has none:
 // it is for loopback, and for networks that need none.
-func listen(o Options) (p ports, err error) {
+func listen(o Options, d descriptors, m *entrance.Metrics) (p ports, err error) {
 	defer func() {
 		if err != nil {
 			p.close()
@@ -33,9 +34,12 @@ func listen(o Options) (p ports, err error) {
 		name, address string
 		on            *net.Listener
 		secure        *certificate.Certificate
+		bounds        entrance.Bounds
 	}{
-		{"public", o.Listen, &p.public, o.TLS}, {"trusted", o.TrustedListen, &p.trusted, nil}, {"peer", o.PeerListen, &p.peer, o.PeerTLS},
-		{"profile", o.ProfileListen, &p.profile, nil},
+		{"public", o.Listen, &p.public, o.TLS, o.bounds(d.public, o.TLS != nil)},
+		{"trusted", o.TrustedListen, &p.trusted, nil, o.bounds(d.trusted, false)},
+		{"peer", o.PeerListen, &p.peer, o.PeerTLS, entrance.Bounds{Most: d.peers, Secret: o.PeerTLS != nil}},
+		{"profile", o.ProfileListen, &p.profile, nil, entrance.Bounds{Most: d.profiles}},
 	} {
 		if port.address == "" {
 			continue
@@ -44,6 +48,7 @@ func listen(o Options) (p ports, err error) {
 		if err != nil {
 			return p, fmt.Errorf("listen on the %s address: %w", port.name, err)
 		}
+		l = entrance.Bound(l, port.name, port.bounds, m, o.Log)
 		if port.secure != nil {
 			l = tls.NewListener(l, port.secure.Server())
 		}

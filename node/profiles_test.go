@@ -14,7 +14,7 @@ import (
 
 // Profiles have a port of their own, which is there if it was asked for and ends with the node.
 func TestProfiles(t *testing.T) {
-	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", ProfileListen: "127.0.0.1:0"})
+	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", ProfileListen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, descriptors{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestProfiles(t *testing.T) {
 }
 
 func TestNoProfiles(t *testing.T) {
-	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0"})
+	p, err := listen(Options{Listen: "127.0.0.1:0", PeerListen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, descriptors{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

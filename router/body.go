@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -190,3 +191,18 @@ func (r *Router) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 
 // byteOrderMark begins what some editors and languages write; JSON has none.
 var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// linger makes the connection, where it is closed, wait for what the caller still sends: an answer to
+// half a request would be lost otherwise.
+func linger(c net.Conn) {
+	switch c := c.(type) {
+	case *unhurried:
+		linger(c.Conn)
+	case *socket:
+		linger(c.Conn)
+	case *tls.Conn:
+		linger(c.NetConn())
+	case interface{ Linger() }:
+		c.Linger()
+	}
+}

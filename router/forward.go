@@ -25,7 +25,7 @@ const dialTimeout = time.Second
 func newClient(l Limits, dial fasthttp.DialFunc) *fasthttp.Client {
 	return &fasthttp.Client{
 		NoDefaultUserAgentHeader:  true,
-		MaxConnsPerHost:           4096,
+		MaxConnsPerHost:           l.Peer,
 		MaxIdleConnDuration:       l.Idle / 2, // before the other side closes it
 		MaxIdemponentCallAttempts: 1,
 		MaxResponseBodySize:       l.Body,

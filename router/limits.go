@@ -17,12 +17,13 @@ type Limits struct {
 	// Unreachable is for how long another node may be out of reach before requests for its clientes are
 	// answered at once: 8 s, longer than a failover takes.
 	Unreachable time.Duration
+	Peer        int   // connections to another node at a time, streams apart: 4,096
 	Waiting     int64 // requests that wait for an owner at a time: 4,096
 }
 
 func (l Limits) complete() Limits {
 	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, Unreachable: 8 * time.Second,
-		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Waiting: 4096}
+		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Peer: 4096, Waiting: 4096}
 	for _, d := range []struct{ have, want *time.Duration }{
 		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait}, {&l.Unreachable, &defaults.Unreachable},
 	} {
@@ -38,6 +39,9 @@ func (l Limits) complete() Limits {
 	}
 	if l.Bodies == 0 {
 		l.Bodies = defaults.Bodies
+	}
+	if l.Peer == 0 {
+		l.Peer = defaults.Peer
 	}
 	if l.Waiting == 0 {
 		l.Waiting = defaults.Waiting

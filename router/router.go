@@ -261,6 +261,9 @@ func (r *Router) guard(ctx *fasthttp.RequestCtx, begun time.Time, next fasthttp.
 			ctx.Response.Reset()
 			api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
 		}
+		if ctx.Request.IsBodyStream() {
+			linger(ctx.Conn())
+		}
 		what, _ := ctx.UserValue(kindKey).(kind)
 		r.metrics.served(what, ctx.Response.StatusCode(), time.Since(begun))
 	}()
@@ -280,6 +283,7 @@ func (r *Router) parting(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 // badRequest answers what could not even be read as a request.
 func (r *Router) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetConnectionClose()
+	linger(ctx.Conn())
 	r.refuseUnread(ctx, err)
 	r.metrics.served(malformed, ctx.Response.StatusCode(), 0)
 }

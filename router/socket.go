@@ -20,6 +20,13 @@ import (
 type socket struct {
 	net.Conn
 	in, out transfer
+	seat    seat // nil: nobody asks
+}
+
+// seat is told whether a connection waits for the other side, which cannot be seen from outside.
+type seat interface {
+	Waits()
+	Goes()
 }
 
 // transfer is one direction.
@@ -38,7 +45,7 @@ const mostAtOnce = 64 << 10
 
 // newSocket is c as a socket; c itself where it is no TCP connection.
 func newSocket(c net.Conn) net.Conn {
-	tcp, ok := c.(*net.TCPConn)
+	tcp, ok := c.(syscall.Conn)
 	if !ok {
 		return c
 	}
@@ -47,6 +54,7 @@ func newSocket(c net.Conn) net.Conn {
 		return c
 	}
 	s := &socket{Conn: c}
+	s.seat, _ = c.(seat)
 	s.in = transfer{wait: raw.Read, call: syscall.SYS_READ, try: s.in.attempt}
 	s.out = transfer{wait: raw.Write, call: syscall.SYS_WRITE, try: s.out.attempt}
 	return s
@@ -88,6 +96,10 @@ func (s *socket) move(t *transfer, name string, b []byte) (int, error) {
 func (s *socket) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
+	}
+	if s.seat != nil {
+		s.seat.Waits()
+		defer s.seat.Goes()
 	}
 	runtime.Gosched()
 	n, err := s.move(&s.in, "read", b)

@@ -3,6 +3,7 @@ package router
 import (
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -82,8 +83,11 @@ type unhurriedListener struct{ net.Listener }
 
 func (l unhurriedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &unhurried{Conn: newSocket(tcp)}, err
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	if _, ok := c.(syscall.Conn); ok {
+		return &unhurried{Conn: newSocket(c)}, nil
+	}
+	return c, nil
 }

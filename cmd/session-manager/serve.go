@@ -47,6 +47,9 @@ type serveCmd struct {
 	WhatsappRootKey  string `help:"The emulator's root key, 64 hex digits."`
 	DeviceName       string `default:"Session Manager" help:"What phones show under linked devices."`
 
+	MaxConnections          int `help:"Connections of callers at --listen at a time; 0: a quarter of the files that this process may open (ulimit -n), or less where those are few. Who comes later waits; connections that are silent make room."`
+	MaxConnectionsPerSource int `help:"The same for one address, at --listen and --trusted-listen; 0: seven eighths of all. A load balancer is one address: leave room for all its callers."`
+
 	TLS tlsFlags `embed:""`
 
 	APIKeysFile   string `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
@@ -90,6 +93,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
 		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, ProfileListen: c.PprofListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store, StoreConnections: c.StoreConnections,
+		MaxConnections: c.MaxConnections, MaxConnectionsPerSource: c.MaxConnectionsPerSource,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
 		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
@@ -113,6 +117,12 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 }
 
 func (c *serveCmd) addresses(o *node.Options) error {
+	if c.MaxConnections < 0 {
+		return fmt.Errorf("--max-connections: %d is negative", c.MaxConnections)
+	}
+	if c.MaxConnectionsPerSource < 0 {
+		return fmt.Errorf("--max-connections-per-source: %d is negative", c.MaxConnectionsPerSource)
+	}
 	for flag, address := range map[string]string{
 		"listen": o.Listen, "trusted-listen": o.TrustedListen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
 		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise, "pprof-listen": o.ProfileListen,
