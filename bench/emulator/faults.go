@@ -224,6 +224,11 @@ func (e *Emulator) removeFaultsLocked(which func(*activeFault) bool) {
 	if !undeaf {
 		return
 	}
+	for c := range e.conns {
+		if c.pairing != nil {
+			e.offerCodesLocked(c.pairing)
+		}
+	}
 	for _, account := range e.accounts {
 		for _, d := range account.devices {
 			if !e.deafLocked(d) {

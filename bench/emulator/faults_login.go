@@ -1,10 +1,31 @@
 package emulator
 
 import (
+	"strconv"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waWa6"
 )
+
+// refusedByFault turns a client away that a fault is ordered for, whether it logs in or is not paired
+// yet: it is told so in the same way.
+func (e *Emulator) refusedByFault(c *conn, p *waWa6.ClientPayload) bool {
+	number := ""
+	if p.DevicePairingData == nil {
+		number = strconv.FormatUint(p.GetUsername(), 10)
+	}
+	code, more := e.loginFault(number, p)
+	switch code {
+	case 0:
+		return false
+	case closeSilently:
+		e.note(Event{Kind: KindRefused, Number: number, Detail: "closed by the fault drop"})
+		streamEnd(c)
+	default:
+		e.refuse(c, number, code, more, "fault")
+	}
+	return true
+}
 
 // loginFault is the failure that a login of number meets, or 0. A client that is not paired yet has
 // no number: it meets what is ordered for everybody.

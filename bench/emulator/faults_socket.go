@@ -15,8 +15,8 @@ func (e *Emulator) deafLocked(d *device) bool {
 	return e.faultLocked(FaultDeaf, d.account.number) != nil
 }
 
-func (e *Emulator) delayLocked(d *device) time.Time {
-	a := e.faultLocked(FaultDelay, d.account.number)
+func (e *Emulator) delayLocked(number string) time.Time {
+	a := e.faultLocked(FaultDelay, number)
 	if a == nil {
 		return time.Time{}
 	}
@@ -31,7 +31,7 @@ func (e *Emulator) delayLocked(d *device) time.Time {
 func (e *Emulator) refusesAll() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.faultLocked(FaultRefuse, "") != nil
+	return e.useLocked(FaultRefuse, "") != nil
 }
 
 // dropNumberLocked closes all sockets of a number, unregistered first.

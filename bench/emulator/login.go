@@ -17,15 +17,6 @@ var errRefused = errors.New("login refused")
 // that it was paired with. A device that is connected already is replaced.
 func (e *Emulator) login(c *conn, p *waWa6.ClientPayload, static [32]byte) error {
 	number := strconv.FormatUint(p.GetUsername(), 10)
-	if code, more := e.loginFault(number, p); code != 0 {
-		if code == closeSilently {
-			e.note(Event{Kind: KindRefused, Number: number, Detail: "closed by the fault drop"})
-			streamEnd(c)
-			return e.waitEnd(c)
-		}
-		e.refuse(c, number, code, more, "fault")
-		return e.waitEnd(c)
-	}
 	e.mu.Lock()
 	a := e.accounts[number]
 	var d *device

@@ -24,6 +24,7 @@ const codes = 6
 // pairing is a socket that waits to be scanned. Guarded by Emulator.mu, but for what is set
 // at its start and for answer.
 type pairing struct {
+	offered  bool // its codes were sent to the client
 	conn     *conn
 	noise    [32]byte
 	keys     deviceKeys
@@ -49,14 +50,12 @@ func (e *Emulator) beginPairing(c *conn, reg *waWa6.ClientPayload_DevicePairingR
 		return e.waitEnd(c)
 	}
 	p := &pairing{conn: c, noise: static, keys: keys, answer: make(chan *node, 1)}
-	refs := make([]node, codes)
 	end := time.Now().Add(e.options.QRFirst)
-	for i := range refs {
+	for range codes {
 		ref := "2@" + base64.RawStdEncoding.EncodeToString(random(48)) // no comma: the code's fields are split by it
 		p.refs = append(p.refs, ref)
 		p.expires = append(p.expires, end)
 		end = end.Add(e.options.QRNext)
-		refs[i] = node{Tag: "ref", Content: []byte(ref)}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,12 +67,25 @@ func (e *Emulator) beginPairing(c *conn, reg *waWa6.ClientPayload_DevicePairingR
 		e.refs[ref] = p
 	}
 	p.timer = time.AfterFunc(time.Until(p.expires[codes-1]), func() { e.expirePairing(p) })
-	c.put(node{
+	e.offerCodesLocked(p)
+	return nil
+}
+
+// offerCodesLocked sends a client its codes, once the server is not deaf.
+func (e *Emulator) offerCodesLocked(p *pairing) {
+	if p.offered || e.faultLocked(FaultDeaf, "") != nil {
+		return
+	}
+	p.offered = true
+	refs := make([]node, 0, codes)
+	for _, ref := range p.refs {
+		refs = append(refs, node{Tag: "ref", Content: []byte(ref)})
+	}
+	e.sendLocked(p.conn, node{
 		Tag:     "iq",
 		Attrs:   attrs{"from": types.ServerJID, "type": "set", "id": e.nextIDLocked("pair"), "xmlns": "md"},
 		Content: []node{{Tag: "pair-device", Content: refs}},
-	}, time.Time{})
-	return nil
+	})
 }
 
 func (e *Emulator) expirePairing(p *pairing) {
@@ -122,7 +134,7 @@ func (e *Emulator) Scan(ctx context.Context, number, code string) (string, error
 		return "", err
 	}
 	e.log.Info("paired", "device", d.pn.String())
-	streamError(p.conn, "515") // restart: the client comes back with a login
+	streamError(p.conn, soon(), "515") // restart: the client comes back with a login
 	return d.pn.String(), nil
 }
 
@@ -178,7 +190,7 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 	}
 	e.mu.Lock()
 	p.answerID = e.nextIDLocked("pair")
-	p.conn.put(node{
+	e.sendLocked(p.conn, node{
 		Tag:   "iq",
 		Attrs: attrs{"from": types.ServerJID, "type": "set", "id": p.answerID, "xmlns": "md", "t": time.Now().Unix()},
 		Content: []node{{Tag: "pair-success", Content: []node{
@@ -186,7 +198,7 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 			{Tag: "device", Attrs: attrs{"jid": d.pn, "lid": d.lid}},
 			{Tag: "platform", Attrs: attrs{"name": "android"}},
 		}}},
-	}, time.Time{})
+	})
 	e.mu.Unlock()
 
 	var answer *node

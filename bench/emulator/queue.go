@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"fmt"
-	"time"
 
 	"go.mau.fi/whatsmeow/types"
 )
@@ -48,14 +47,13 @@ func (e *Emulator) queueLocked(d *device, q *queued) {
 
 // sendLocked puts a stanza on a socket, through the faults of its device.
 func (e *Emulator) sendLocked(c *conn, n node) {
-	var due time.Time
+	number := "" // nobody's yet
 	if d := c.device; d != nil {
-		if e.deafLocked(d) {
-			return
-		}
-		due = e.delayLocked(d)
+		number = d.account.number
 	}
-	c.put(n, due)
+	if e.faultLocked(FaultDeaf, number) == nil {
+		c.put(n, e.delayLocked(number))
+	}
 }
 
 // beginOfflineLocked announces what waited. A client that pulls gets a primer, and then the batches

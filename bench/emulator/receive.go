@@ -64,6 +64,8 @@ func (e *Emulator) receiveUnpaired(c *conn, n *node) {
 	id, kind, p := text(n, "id"), text(n, "type"), c.pairing
 	switch {
 	case p == nil || n.Tag == "ib":
+	case e.faultLocked(FaultDeaf, "") != nil:
+		e.note(Event{Kind: KindUnheard, ID: id, Detail: "unpaired: " + n.Tag})
 	case n.Tag != "iq":
 		e.note(Event{Kind: KindUnknown, ID: id, Detail: "unpaired: stanza " + n.Tag})
 	case kind == "result" || kind == "error":
@@ -74,10 +76,10 @@ func (e *Emulator) receiveUnpaired(c *conn, n *node) {
 	case id == "":
 		e.note(Event{Kind: KindClientError, Detail: "unpaired: iq without id"})
 	case isPing(n):
-		c.put(node{Tag: "iq", Attrs: attrs{"from": from(n), "type": "result", "id": id, "t": time.Now().Unix()}}, time.Time{})
+		e.sendLocked(c, node{Tag: "iq", Attrs: attrs{"from": from(n), "type": "result", "id": id, "t": time.Now().Unix()}})
 	default:
 		e.note(Event{Kind: KindUnknown, ID: id, Detail: "unpaired: " + describe(n)})
-		c.put(errUnknownIQ.answer(n), time.Time{})
+		e.sendLocked(c, errUnknownIQ.answer(n))
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 	"github.com/coder/websocket"
 )
 
-// pause lies between an answer and the end of the stream that follows from it. No server far away is
-// quicker, and clients trip over one that is.
+// pause lies between what a client says and the end of the stream that follows from it. No server far
+// away is quicker, and clients trip over one that is.
 const pause = 150 * time.Millisecond
+
+// soon is when such an end is due.
+func soon() time.Time { return time.Now().Add(pause) }
 
 // serveSocket is one connection from upgrade to end.
 func (e *Emulator) serveSocket(w http.ResponseWriter, r *http.Request) {
@@ -58,6 +61,9 @@ func (e *Emulator) converse(c *conn) error {
 			e.log.Warn("handshake refused", "err", err)
 		}
 		return err
+	}
+	if e.refusedByFault(c, payload) {
+		return e.waitEnd(c)
 	}
 	if payload.DevicePairingData != nil {
 		err = e.beginPairing(c, payload.DevicePairingData, static)
@@ -118,12 +124,12 @@ func (e *Emulator) dropLocked(c *conn, why string) {
 
 // fail refuses a login: <failure>, then the end.
 func (e *Emulator) fail(c *conn, code int, more attrs) {
-	c.put(with(node{Tag: "failure", Attrs: attrs{"reason": strconv.Itoa(code), "location": "emu"}}, more), time.Time{})
+	c.put(with(node{Tag: "failure", Attrs: attrs{"reason": strconv.Itoa(code), "location": "emu"}}, more), soon())
 	c.finish()
 }
 
-// streamError ends a stream with an error that the client is to read first.
-func streamError(c *conn, code string, content ...node) {
+// streamError ends a stream, not before due, with an error that the client is to read first.
+func streamError(c *conn, due time.Time, code string, content ...node) {
 	n := node{Tag: "stream:error", Attrs: attrs{}}
 	if code != "" {
 		n.Attrs["code"] = code
@@ -131,13 +137,13 @@ func streamError(c *conn, code string, content ...node) {
 	if len(content) > 0 {
 		n.Content = content
 	}
-	c.put(n, time.Time{})
+	c.put(n, due)
 	c.finish()
 }
 
 // streamEnd ends a stream without an error, as a server that goes does.
 func streamEnd(c *conn) {
-	c.put(node{Tag: "xmlstreamend"}, time.Time{})
+	c.put(node{Tag: "xmlstreamend"}, soon())
 	c.finish()
 }
 

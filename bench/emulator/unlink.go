@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"time"
 
 	"go.mau.fi/whatsmeow/types"
 )
@@ -36,7 +37,7 @@ func (e *Emulator) removeLocked(d *device, why string) {
 		if deaf {
 			e.spawnLocked(c.close)
 		} else {
-			streamError(c, "401", node{Tag: "conflict", Attrs: attrs{"type": "device_removed"}})
+			streamError(c, time.Time{}, "401", node{Tag: "conflict", Attrs: attrs{"type": "device_removed"}})
 		}
 	}
 	e.announceLocked(d, "remove")

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"session-manager/bench/emulator"
 )
@@ -28,9 +29,15 @@ func run() int {
 	seed := flags.String("root-seed", "", "text that fixes the root key; empty: a new key at each start")
 	level := flags.String("log-level", "warn", "debug, info, warn or error; to standard error")
 	few := flags.Bool("few-prekeys", false, "let new devices upload 50 one-time keys instead of 812: pairing costs an eighth")
+	first := flags.Duration("qr-first", time.Minute, "how long the first QR code of a pairing can be scanned")
+	next := flags.Duration("qr-next", 20*time.Second, "how long each further QR code can be scanned")
 	if err := flags.Parse(os.Args[1:]); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
+		return 2
+	}
+	if *first <= 0 || *next <= 0 {
+		fmt.Fprintln(os.Stderr, "whatsapp-emulator: --qr-first and --qr-next: want a time above 0, such as 20s")
 		return 2
 	}
 	var threshold slog.Level
@@ -48,6 +55,8 @@ func run() int {
 		Log:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: threshold})),
 		RootKeySeed: []byte(*seed),
 		FewPrekeys:  *few,
+		QRFirst:     *first,
+		QRNext:      *next,
 	})
 	if err == nil {
 		err = e.Start(*listen)
