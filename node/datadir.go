@@ -59,11 +59,16 @@ func (d *dataDir) WasMine(incarnation string) bool { return slices.Contains(d.pa
 func (d *dataDir) Remember(incarnation string) error {
 	names := append([]string{incarnation}, d.past...)
 	names = names[:min(len(names), lives)]
-	temporary := d.file("incarnations.new")
-	if err := os.WriteFile(temporary, []byte(strings.Join(names, "\n")+"\n"), 0o600); err != nil {
+	return d.write("incarnations", []byte(strings.Join(names, "\n")+"\n"))
+}
+
+// write replaces a file as a whole.
+func (d *dataDir) write(name string, content []byte) error {
+	temporary := d.file(name + ".new")
+	if err := os.WriteFile(temporary, content, 0o600); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if err := os.Rename(temporary, d.file("incarnations")); err != nil {
+	if err := os.Rename(temporary, d.file(name)); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 	"session-manager/node/ownership"
 	"session-manager/router"
 	"session-manager/router/keys"
+	"session-manager/router/peer"
 )
 
 // Run is one node's life: it serves until ctx ends, then drains, and returns nil. An error
@@ -62,6 +63,13 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 
+	secrets, err := o.secrets(data)
+	if err != nil {
+		return err
+	}
+	proof := &peer.Proof{Node: o.Name, Address: peerAddress}
+	proof.Use(secrets)
+
 	// 2. The edge answers from now on, if only that the node is not ready.
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registry.MustRegister(o.Collectors...)
@@ -76,7 +84,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r, err := router.New(router.Config{
 		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
-		PeerSecret: o.Secret, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, Limits: router.Limits{Peer: files.peers}, DefaultCliente: o.DefaultCliente,
+		Peers: proof, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, Limits: router.Limits{Peer: files.peers}, DefaultCliente: o.DefaultCliente,
 	})
 	if err != nil {
 		return err
@@ -102,7 +110,7 @@ func Run(ctx context.Context, o Options) error {
 	o.keepJudge(judging, &servers, process, report)
 
 	// 3. The parts, each as soon as what it needs is there.
-	p := &parts{o: o, process: process, data: data, files: files, registry: registry, reason: why, forsake: r.Forsake}
+	p := &parts{o: o, process: process, data: data, files: files, registry: registry, reason: why, forsake: r.Forsake, proof: proof, secrets: secrets}
 	err = p.assemble(running, publicAddress, peerAddress)
 	begun := time.Now()
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"session-manager/node/certificate"
 	"session-manager/node/ownership"
+	"session-manager/router/peer"
 )
 
 // Options say what a node is. Run refuses what is missing; the flags of cmd/session-manager
@@ -36,7 +37,10 @@ type Options struct {
 	MaxConnections          int // of callers at Listen; 0: a quarter of the files that may be opened
 	MaxConnectionsPerSource int // of one address at Listen, and at TrustedListen; 0: seven eighths of all
 
-	Secret []byte // 32 bytes; encrypts gossip and authenticates peers. nil: neither
+	// Secrets are the cluster's, which encrypts gossip and authenticates peers, and one that is taken too; 32 bytes
+	// each. None: with an etcd in this process one is made in Data, else the nodes agree on one in etcd, which
+	// authenticates peers alone.
+	Secrets [][]byte
 
 	// DefaultCliente is meant by requests of callers that name no cliente; 0: they are refused.
 	DefaultCliente ownership.Cliente
@@ -108,8 +112,11 @@ func (o *Options) complete() error {
 		return fmt.Errorf("idempotency retention is %v, must be 0 or %v at least", o.Retention, MinRetention)
 	case o.PeerTLS != nil && !o.PeerTLS.Mutual():
 		return errors.New("the peer port's certificate has no authority")
-	case len(o.Secret) != 0 && len(o.Secret) != 32:
-		return fmt.Errorf("cluster secret has %d bytes, must have 32", len(o.Secret))
+	}
+	for _, secret := range o.Secrets {
+		if len(secret) != peer.SecretSize {
+			return fmt.Errorf("cluster secret has %d bytes, must have %d", len(secret), peer.SecretSize)
+		}
 	}
 	if err := o.Timing.Validate(); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"session-manager/node/session"
 	"session-manager/node/store"
 	"session-manager/ring/gossip"
-	"session-manager/router"
+	"session-manager/router/peer"
 )
 
 // parts is what a node consists of, behind its edge. Fields that assemble did not reach are nil.
@@ -28,6 +28,8 @@ type parts struct {
 	reason   *reason
 	changed  *signal // routes may have changed
 	forsake  func(peer string)
+	proof    *peer.Proof
+	secrets  peer.Secrets
 
 	store     *store.Store
 	embedded  *etcd.Embedded
@@ -53,13 +55,27 @@ type parts struct {
 
 // assemble builds the parts in the order in which they need one another. It returns an error
 // when ctx ends, or for what no waiting cures.
-func (p *parts) assemble(ctx context.Context, public, peer string) error {
+func (p *parts) assemble(ctx context.Context, public, peerAddress string) error {
 	p.life, p.endLife = context.WithCancel(context.Background())
 	p.changed = newSignal()
 	o := p.o
 	retry := func(try func(context.Context) error) error {
 		return persist(ctx, p.reason, o.Log, o.Timing.Renew, try)
 	}
+	var otherSecret ConfigError
+	if err := retry(func(ctx context.Context) (err error) {
+		p.secrets, err = p.settleSecrets(ctx, p.secrets)
+		if errors.As(err, &otherSecret) {
+			return nil
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	if otherSecret.Err != nil {
+		return otherSecret
+	}
+	p.proof.Use(p.secrets)
 	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
 		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
@@ -93,8 +109,9 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 	}); err != nil {
 		return err
 	}
+	p.proof.Know(otherNodes(p.view))
 	p.gossip, err = gossip.Start(gossip.Config{
-		Name: o.Name, Bind: o.GossipListen, Advertise: o.GossipAdvertise, Secret: o.Secret, Seeds: p.seeds, Log: o.Log,
+		Name: o.Name, Bind: o.GossipListen, Advertise: o.GossipAdvertise, Secrets: p.gossipSecrets(), Seeds: p.seeds, Log: o.Log,
 	})
 	if err != nil {
 		return err
@@ -107,7 +124,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		return err
 	}
 	p.witness = &witness{
-		node: o.Name, token: router.PeerToken(o.Secret), tls: o.peerClient(), timing: o.Timing, records: p.view,
+		node: o.Name, proof: p.proof, tls: o.peerClient(), timing: o.Timing, records: p.view,
 		accuse: p.etcd.Accuse, log: o.Log, changed: newSignal(),
 	}
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
@@ -121,7 +138,7 @@ func (p *parts) assemble(ctx context.Context, public, peer string) error {
 		members: p.view.Members, wasMine: p.data.WasMine, exit: o.Exit, flaps: ownership.NewFlaps(o.Timing),
 		log: o.Log, metrics: m, reason: p.reason, doubt: make(chan struct{}, 1),
 		member: etcd.Member{
-			Name: o.Name, Incarnation: p.process.Incarnation, Address: peer, Gossip: p.gossip.Addr(), Public: public,
+			Name: o.Name, Incarnation: p.process.Incarnation, Address: peerAddress, Gossip: p.gossip.Addr(), Public: public, Wire: peer.Wire,
 		},
 	}
 	p.grace = &grace{

@@ -17,6 +17,7 @@ import (
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
 	"session-manager/router"
+	"session-manager/router/peer"
 )
 
 // witness sees other processes end, without waiting for gossip or for their leases (rule 9).
@@ -28,7 +29,7 @@ import (
 // back until the accused, if it lives, must have noticed and stopped (see successions.Raise).
 type witness struct {
 	node    string
-	token   string      // of peers; "": none
+	proof   *peer.Proof
 	tls     *tls.Config // of connections to peers; nil: plain
 	timing  ownership.Timing
 	records records
@@ -146,10 +147,13 @@ func (w *witness) stand(ctx context.Context, m etcd.Member) (net.Conn, error) {
 	if conn, err = router.Secured(dialling, conn, w.tls); err != nil {
 		return nil, err
 	}
+	if err := w.proof.Introduce(dialling, conn, other(m)); err != nil {
+		return nil, err
+	}
 	_ = conn.SetDeadline(time.Now().Add(w.timing.RenewTimeout))
 	request := "GET " + router.StandingPath + " HTTP/1.1\r\nHost: " + m.Address + "\r\n"
-	if w.token != "" {
-		request += router.HeaderPeer + ": " + w.token + "\r\n"
+	if token := w.proof.Token(m.Address); token != "" {
+		request += router.HeaderPeer + ": " + token + "\r\n"
 	}
 	_, err = conn.Write([]byte(request + "\r\n"))
 	var response *http.Response

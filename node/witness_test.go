@@ -18,6 +18,7 @@ import (
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
 	"session-manager/router"
+	"session-manager/router/peer"
 )
 
 // fakeRecords is a view with one other node in it.
@@ -121,7 +122,8 @@ func watchingBy(t *testing.T, address string, secure *tls.Config) (*witness, cha
 	timing := ownership.DefaultTiming()
 	timing.Redial, timing.Renew = 20*time.Millisecond, 50*time.Millisecond
 	w := &witness{
-		node: "n1", tls: secure, timing: timing, changed: newSignal(), log: slog.New(slog.DiscardHandler),
+		proof: &peer.Proof{},
+		node:  "n1", tls: secure, timing: timing, changed: newSignal(), log: slog.New(slog.DiscardHandler),
 		records: &fakeRecords{changed: newSignal(), members: []etcd.Member{
 			{Name: "n1", Incarnation: "me", Address: "127.0.0.1:1"}, {Name: "n2", Incarnation: "i2", Address: address, Lease: 7}}},
 		accuse: func(_ context.Context, m etcd.Member, _ string) error { accused <- m; return nil },

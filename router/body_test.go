@@ -32,7 +32,7 @@ func locked(t *testing.T, change func(*Config)) (r *running, key string) {
 	w.session = newFakeSession(api.Snapshot{State: api.Ready})
 	w.at[51], w.at[52] = Location{Owner: "n1", Mine: true}, Location{Owner: "n1", Mine: true}
 	return start(t, w, func(c *Config) {
-		c.Keys, c.PeerSecret = file, bytes.Repeat([]byte("s"), 32)
+		c.Keys, c.Peers = file, proving(c.Node, "s")
 		if change != nil {
 			change(c)
 		}

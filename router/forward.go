@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"session-manager/router/api"
+	"session-manager/router/peer"
 )
 
 // dialTimeout bounds a connection to another node.
@@ -50,9 +50,9 @@ func endUnheard(_, _ string, c syscall.RawConn) error {
 	return errors.Join(err, failed)
 }
 
-// dialer opens connections to other nodes. With TLS it shakes hands as part of the dial, so that
-// whatever goes wrong there goes wrong before a byte of a request is written.
-func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
+// dialer opens connections to other nodes. TLS and the nodes' introduction to one another are part of
+// the dial, so that whatever goes wrong there goes wrong before a byte of a request is written.
+func dialer(secure *tls.Config, proof *peer.Proof, all *peers) fasthttp.DialFunc {
 	network := net.Dialer{Timeout: dialTimeout, Control: endUnheard}
 	return func(address string) (net.Conn, error) {
 		conn, err := network.Dial("tcp", address)
@@ -65,8 +65,26 @@ func dialer(secure *tls.Config, all *peers) fasthttp.DialFunc {
 		if conn, err = Secured(ctx, newSocket(conn), secure); err != nil {
 			return nil, err
 		}
+		if proof != nil {
+			to, err := proof.Find(address)
+			if err != nil {
+				_ = conn.Close()
+				return nil, err
+			}
+			if err := proof.Introduce(ctx, conn, to); err != nil {
+				return nil, err
+			}
+		}
 		return all.keep(conn, address), nil
 	}
+}
+
+// peerToken is what a request to a node carries; "": nothing.
+func (r *Router) peerToken(address string) string {
+	if r.cfg.Peers == nil {
+		return ""
+	}
+	return r.cfg.Peers.Token(address)
 }
 
 // reserve is for the way of an answer: the other node is told that so much less is left, and answers by then.
@@ -153,8 +171,8 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 	}
 	request.Header.Set(headerForwarded, r.cfg.Node)
 	request.Header.Set(headerLeft, strconv.FormatInt(max(0, (time.Until(deadline)-reserve).Milliseconds()), 10))
-	if r.token != "" {
-		request.Header.Set(HeaderPeer, r.token)
+	if token := r.peerToken(address); token != "" {
+		request.Header.Set(HeaderPeer, token)
 	}
 	request.URI().SetScheme("http")
 	request.URI().SetHost(address)
@@ -164,7 +182,12 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 	case insecure(err):
 		r.log.Error("no TLS with another node: do all nodes have it, and certificates of one authority?", "peer", address, "err", err)
 		return notStarted, err
-	case unsent(err):
+	case errors.Is(err, peer.ErrRefused), errors.Is(err, peer.ErrStranger):
+		r.metrics.strangers.Inc()
+		r.log.Error("another node does not take this one for a node of its cluster, or is none itself: have all nodes the same cluster secret?",
+			"peer", address, "err", err)
+		return notStarted, err
+	case unsent(err), errors.Is(err, peer.ErrUnknown):
 		return notStarted, err
 	case errors.Is(err, fasthttp.ErrTimeout):
 		return timedOut, err
@@ -196,5 +219,12 @@ func (r *Router) admitsPeer(ctx *fasthttp.RequestCtx) bool {
 
 // authenticPeer says whether the request comes from a node that knows the cluster's secret.
 func (r *Router) authenticPeer(ctx *fasthttp.RequestCtx) bool {
-	return r.token == "" || subtle.ConstantTimeCompare(ctx.Request.Header.Peek(HeaderPeer), []byte(r.token)) == 1
+	if r.cfg.Peers == nil {
+		return true
+	}
+	if met, ok := ctx.Conn().(*peer.Met); ok && met.From() != "" || r.cfg.Peers.Believes(ctx.Request.Header.Peek(HeaderPeer)) {
+		return true
+	}
+	r.metrics.strangers.Inc()
+	return false
 }

@@ -48,6 +48,8 @@ type metrics struct {
 	requests *prometheus.CounterVec // by route and status
 	waiting  prometheus.Gauge
 	panics   prometheus.Counter
+	// strangers are connections and requests between nodes that one side refused.
+	strangers prometheus.Counter
 
 	// What nearly every request counts is looked up by its labels once.
 	good     [kinds]prometheus.Counter  // of requests, with status 200
@@ -74,6 +76,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_requests_waiting", Help: "Requests that wait for a cliente's owner."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_http_panics_total", Help: "Panics that were kept within one request."}),
+		strangers: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_peers_refused_total", Help: "Requests at the peer port, or to another node's, whose other side did not prove to be a node of this cluster."}),
 	}
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "session_manager_http_request_seconds", Help: "Time from a request to its answer, by route.",
@@ -88,7 +92,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.attempts[w][o] = attempts.WithLabelValues(name, ended)
 		}
 	}
-	r.MustRegister(m.requests, duration, attempts, m.waiting, m.panics)
+	r.MustRegister(m.requests, duration, attempts, m.waiting, m.panics, m.strangers)
 	return m
 }
 

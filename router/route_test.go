@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"session-manager/router/api"
+	"session-manager/router/peer"
 )
 
 // elsewhere is a world whose cliente 51 is at another node's peer address.
@@ -287,17 +288,16 @@ func TestSendMovesOn(t *testing.T) {
 }
 
 func TestPeersProveThemselves(t *testing.T) {
-	secret := func(c *Config) { c.PeerSecret = []byte(strings.Repeat("s", 32)) }
-	two := owner(t, secret)
+	two := owner(t, func(c *Config) { c.Peers = proving(c.Node, "s") })
 	if got := ask(t, "GET", "http://"+two.peer+"/status", "", cliente); got.code != 403 {
 		t.Errorf("a stranger at the peer port: %d %s", got.code, got.body)
 	}
-	friend := start(t, elsewhere(two.peer), secret)
+	friend := start(t, elsewhere(two.peer), func(c *Config) { c.Peers = proving(c.Node, "s", peer.Other{Name: "n2", Address: two.peer, Wire: 1}) })
 	if got := ask(t, "GET", "http://"+friend.public+"/status", "", cliente); got.code != 200 {
 		t.Errorf("a node with the secret: %d %s", got.code, got.body)
 	}
 	stranger := start(t, elsewhere(two.peer), func(c *Config) {
-		c.PeerSecret = []byte(strings.Repeat("x", 32))
+		c.Peers = proving(c.Node, "x", peer.Other{Name: "n2", Address: two.peer, Wire: 1})
 		c.Limits.Answer = 200 * time.Millisecond
 	})
 	if got := ask(t, "GET", "http://"+stranger.public+"/status", "", cliente); got.code != 503 {

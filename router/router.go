@@ -14,11 +14,8 @@ package router
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/tls"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +33,7 @@ import (
 	"session-manager/node/ownership"
 	"session-manager/router/api"
 	"session-manager/router/keys"
+	"session-manager/router/peer"
 )
 
 // Location is where a cliente is. Owner "": nobody owns it as far as this node knows.
@@ -84,7 +82,7 @@ type Config struct {
 	Local       Local
 	Operator    Operator
 	Orders      Orders
-	PeerSecret  []byte      // authenticates nodes to one another; nil: any peer is believed
+	Peers       *peer.Proof // authenticates nodes to one another; nil: any peer is believed
 	PeerTLS     *tls.Config // of connections to other nodes; nil: plain
 	Keys        *keys.File  // API keys of the public port; nil: none are asked for
 	Limits      Limits
@@ -106,7 +104,6 @@ type Router struct {
 	trusted  *fasthttp.Server
 	peer     *fasthttp.Server
 	client   *fasthttp.Client
-	token    string // that nodes show one another; "": none
 	metrics  *metrics
 	scrape   fasthttp.RequestHandler
 	bodies   *bodies
@@ -142,10 +139,9 @@ func New(cfg Config) (*Router, error) {
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
 	r.ids.prefix = cfg.Incarnation[max(0, len(cfg.Incarnation)-10):] + "-" // a ULID ends in 10 random characters, or more
-	dial := dialer(cfg.PeerTLS, &r.peers)
+	dial := dialer(cfg.PeerTLS, cfg.Peers, &r.peers)
 	r.client = newClient(cfg.Limits, dial)
-	r.token = PeerToken(cfg.PeerSecret)
-	r.streams = newStreams(dial, r.token, cfg.Limits.Header+cfg.Limits.Body)
+	r.streams = newStreams(dial, r.peerToken, cfg.Limits.Header+cfg.Limits.Body)
 	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
@@ -153,16 +149,6 @@ func New(cfg Config) (*Router, error) {
 	r.trusted = r.server(r.identified(r.parting(r.serveTrusted)), func(*fasthttp.RequestCtx) bool { return true })
 	r.peer = r.server(r.servePeer, r.admitsPeer)
 	return r, nil
-}
-
-// PeerToken is what the nodes that know a secret show one another; "" without a secret.
-func PeerToken(secret []byte) string {
-	if len(secret) == 0 {
-		return ""
-	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte("peer of a session-manager cluster"))
-	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // server makes a server of one port. admits says whether a caller's body may be waited for; where
@@ -217,7 +203,13 @@ func (r *Router) ServeTrusted(l net.Listener) error {
 }
 
 // ServePeer serves other nodes until Shutdown; then it returns nil.
-func (r *Router) ServePeer(l net.Listener) error { return served(r.peer.Serve(unhurriedListener{l})) }
+func (r *Router) ServePeer(l net.Listener) error {
+	l = unhurriedListener{l}
+	if r.cfg.Peers != nil {
+		l = peer.Listen(l, r.cfg.Peers)
+	}
+	return served(r.peer.Serve(l))
+}
 
 func served(err error) error {
 	if errors.Is(err, net.ErrClosed) {

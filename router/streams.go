@@ -21,8 +21,8 @@ const (
 // streams are those from this node to others, one an address.
 type streams struct {
 	dial  func(address string) (net.Conn, error)
-	token string
-	limit int // bytes of an answer
+	token func(address string) string // that the node there asks for; "": none
+	limit int                         // bytes of an answer
 	calls sync.Pool
 	work  sync.WaitGroup // streams being opened, and those that stand
 
@@ -35,7 +35,7 @@ type streams struct {
 // tryAgain is the least time from one stream to an address to the next.
 const tryAgain = time.Second
 
-func newStreams(dial func(string) (net.Conn, error), token string, limit int) *streams {
+func newStreams(dial func(string) (net.Conn, error), token func(string) string, limit int) *streams {
 	return &streams{dial: dial, token: token, limit: limit, calls: sync.Pool{New: newCall}, standing: make(map[string]*stream), tried: make(map[string]time.Time)}
 }
 
@@ -81,8 +81,8 @@ func (s *streams) greet(conn net.Conn, in *bufio.Reader, address string) error {
 	request.SetMethod(fasthttp.MethodGet)
 	request.SetRequestURI(streamPath)
 	request.SetHost(address)
-	if s.token != "" {
-		request.Set(HeaderPeer, s.token)
+	if token := s.token(address); token != "" {
+		request.Set(HeaderPeer, token)
 	}
 	_ = conn.SetDeadline(time.Now().Add(dialTimeout)) // where it fails, so does what follows
 	if _, err := conn.Write(request.Header()); err != nil {

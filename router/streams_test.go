@@ -2,7 +2,6 @@ package router
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -232,7 +231,7 @@ func TestStreamsAreForNodes(t *testing.T) {
 	if got := ask(t, "GET", "http://"+r.public+"/status", "", cliente); got.code != 200 {
 		t.Errorf("%d %s", got.code, got.body)
 	}
-	two := owner(t, func(c *Config) { c.PeerSecret = bytes.Repeat([]byte("s"), 32) })
+	two := owner(t, func(c *Config) { c.Peers = proving(c.Node, "s") })
 	stranger := start(t, newWorld(), nil)
 	if _, err := stranger.streams.open(two.peer); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("a stranger's stream: %v", err)

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"session-manager/router/peer"
 )
 
 // passing are the lines that differ from one request to the next.
@@ -36,12 +38,12 @@ func TestWire(t *testing.T) {
 	}
 
 	address, heard := onePeer(t, owned)
-	hop := start(t, elsewhere(address), func(c *Config) { c.PeerSecret = bytes.Repeat([]byte("s"), 32) })
+	hop := start(t, elsewhere(address), func(c *Config) { c.Peers = proving(c.Node, "s", peer.Other{Name: "n2", Address: address}) })
 	if got := said(t, hop.public, request); got != owned {
 		t.Errorf("forwarded, the answer is\n%q\nwant\n%q", got, owned)
 	}
 	want := "GET /status?x=%20y HTTP/1.1\r\nUser-Agent: hub/1.0\r\nHost: " + address + "\r\nAccept: */*\r\nX-Cliente-Id: 51\r\n" +
-		"X-Forwarded-For: 10.0.0.1\r\nCookie: a=b\r\nX-Session-Forwarded: n1\r\nX-Session-Peer: " + hop.token + "\r\n\r\n"
+		"X-Forwarded-For: 10.0.0.1\r\nCookie: a=b\r\nX-Session-Forwarded: n1\r\nX-Session-Peer: " + peer.OldToken(bytes.Repeat([]byte("s"), 32)) + "\r\n\r\n"
 	if got := string(passing.ReplaceAll([]byte(<-heard), nil)); got != want {
 		t.Errorf("the owner was asked\n%q\nwant\n%q", got, want)
 	}

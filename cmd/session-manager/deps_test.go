@@ -19,11 +19,12 @@ func TestDependencies(t *testing.T) {
 		"session-manager/node/etcd":        pure,
 		"session-manager/node/store":       pure,
 		"session-manager/node/session":     pure,
-		"session-manager/router":           append(pure, "session-manager/router/api", "session-manager/router/keys"),
+		"session-manager/router":           append(pure, "session-manager/router/api", "session-manager/router/keys", "session-manager/router/peer"),
+		"session-manager/router/peer":      {},
 		"session-manager/router/api":       pure,
 		"session-manager/router/keys":      pure,
 		"session-manager/node": append(pure, "session-manager/ring/gossip", "session-manager/node/certificate", "session-manager/node/crash", "session-manager/node/entrance", "session-manager/node/etcd", "session-manager/node/store",
-			"session-manager/node/session", "session-manager/router", "session-manager/router/api", "session-manager/router/keys"),
+			"session-manager/node/session", "session-manager/router", "session-manager/router/api", "session-manager/router/keys", "session-manager/router/peer"),
 	}
 	for pkg, may := range allowed {
 		for _, dep := range deps(t, pkg) {

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 	kongyaml "github.com/alecthomas/kong-yaml"
 
+	"session-manager/node"
 	"session-manager/node/crash"
 )
 
@@ -87,10 +88,11 @@ func run(args []string, out, errOut io.Writer) int {
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(streams{out, errOut})
 	var usage usageError
+	var config node.ConfigError
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &config):
 		fmt.Fprintln(errOut, "session-manager:", oneLine(err))
 		return 2
 	}

@@ -31,6 +31,7 @@ type serveCmd struct {
 	GossipAdvertise string `help:"HOST:PORT at which other nodes reach --gossip-listen."`
 
 	ClusterSecretFile string   `type:"path" help:"File of 32 bytes, the same on all nodes: encrypts gossip and authenticates nodes to one another." placeholder:"FILE"`
+	ClusterSecretAlso string   `type:"path" name:"cluster-secret-second-file" help:"Another secret that nodes are taken by, while the cluster's is changed: first here on all nodes, then there, then gone." placeholder:"FILE"`
 	Etcd              []string `help:"etcd endpoints, separated by commas. Default: an etcd in this process, for one node alone."`
 	EtcdPrefix        string   `default:"/session-manager/" help:"Prefix of all etcd keys."`
 	EtcdCA            string   `type:"path" name:"etcd-ca-file" help:"Certificate authority of etcd (PEM)." placeholder:"FILE"`
@@ -174,17 +175,33 @@ func (c *serveCmd) secrets(o *node.Options) error {
 		if !c.Insecure && (!loopback(o.PeerListen) || !loopback(o.GossipListen)) {
 			return errors.New("--cluster-secret-file: needed where --peer-listen or --gossip-listen can be reached from other machines")
 		}
+		if c.ClusterSecretAlso != "" {
+			return errors.New("--cluster-secret-second-file: only with --cluster-secret-file")
+		}
 		return nil
 	}
-	secret, err := os.ReadFile(c.ClusterSecretFile)
-	if err != nil {
-		return fmt.Errorf("--cluster-secret-file: %w", err)
+	var err error
+	o.Secrets, err = c.clusterSecrets()
+	return err
+}
+
+// clusterSecrets reads the cluster's secret, and the second one where there is one.
+func (c *serveCmd) clusterSecrets() ([][]byte, error) {
+	var secrets [][]byte
+	for _, f := range []flag{{"--cluster-secret-file", c.ClusterSecretFile}, {"--cluster-secret-second-file", c.ClusterSecretAlso}} {
+		if f.value == "" {
+			continue
+		}
+		secret, err := os.ReadFile(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		if len(secret) != 32 {
+			return nil, fmt.Errorf("%s: %s has %d bytes, want 32 (head -c 32 /dev/urandom)", f.name, f.value, len(secret))
+		}
+		secrets = append(secrets, secret)
 	}
-	if len(secret) != 32 {
-		return fmt.Errorf("--cluster-secret-file: %s has %d bytes, want 32 (head -c 32 /dev/urandom)", c.ClusterSecretFile, len(secret))
-	}
-	o.Secret = secret
-	return nil
+	return secrets, nil
 }
 
 func (c *serveCmd) etcd(o *node.Options) error {

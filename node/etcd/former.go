@@ -22,6 +22,25 @@ func (v *View) Former(c ownership.Cliente) (Former, bool) {
 	return f, ok && time.Since(f.Gone) < v.client.timing.GraceMax
 }
 
+// Reachable returns the nodes that are registered, and those of former owners, which may still serve on the
+// store's word. Nobody is named twice.
+func (v *View) Reachable() []Member {
+	members := v.Members()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	seen := make(map[string]bool)
+	for _, m := range members {
+		seen[m.Incarnation] = true
+	}
+	for _, f := range v.former {
+		if m := f.Member; m.Address != "" && !seen[m.Incarnation] && time.Since(f.Gone) < v.client.timing.GraceMax {
+			seen[m.Incarnation] = true
+			members = append(members, m)
+		}
+	}
+	return members
+}
+
 // AnyFormer says whether there may be such an owner at all.
 func (v *View) AnyFormer() bool {
 	v.mu.RLock()

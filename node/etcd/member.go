@@ -18,6 +18,7 @@ type Member struct {
 	Public      string `json:"public"` // of its public HTTP
 	Lease       int64  `json:"lease"`  // read back from the key itself, not from its value
 	State       string `json:"state"`  // ready, resting, draining, drained
+	Wire        int    `json:"wire"`   // peer.Wire of its release; 0: the release before there were any
 }
 
 // memberTries bounds how often PutMember meets a key of its own that changes meanwhile: only

@@ -25,7 +25,7 @@ type Config struct {
 	// Advertise is the host:port that others dial; port 0: the one that was bound. "": the
 	// address that was bound; where that is 0.0.0.0, this machine's first private address.
 	Advertise string
-	Secret    []byte          // 32 bytes (AES-256), the same on all nodes; nil: not encrypted, anyone may join
+	Secrets   [][]byte        // 32 bytes each (AES-256): the first encrypts, all of them decrypt; none: not encrypted, anyone may join
 	Seeds     func() []string // the other nodes' addresses as known elsewhere; called every 10 s
 	Log       *slog.Logger
 }
@@ -35,12 +35,20 @@ func (c Config) memberlist() (*memberlist.Config, error) {
 	if c.Name == "" {
 		return nil, errors.New("gossip: the node's name is empty")
 	}
-	if len(c.Secret) != 0 && len(c.Secret) != secretSize {
-		return nil, fmt.Errorf("gossip: the secret has %d bytes, must have %d", len(c.Secret), secretSize)
+	for _, secret := range c.Secrets {
+		if len(secret) != secretSize {
+			return nil, fmt.Errorf("gossip: the secret has %d bytes, must have %d", len(secret), secretSize)
+		}
 	}
 	mc := memberlist.DefaultLANConfig()
 	mc.Name = c.Name
-	mc.SecretKey = c.Secret
+	if len(c.Secrets) > 0 {
+		ring, err := memberlist.NewKeyring(c.Secrets, c.Secrets[0])
+		if err != nil {
+			return nil, fmt.Errorf("gossip: %w", err)
+		}
+		mc.Keyring = ring
+	}
 	if err := c.addresses(mc); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@
 package gossip
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -28,6 +30,7 @@ type Member struct {
 type Gossip struct {
 	list  *memberlist.Memberlist
 	cfg   Config
+	ring  *memberlist.Keyring // nil: not encrypted
 	log   *slog.Logger
 	alive atomic.Pointer[[]Member] // sorted by name; replaced, never changed
 	clash atomic.Pointer[clash]
@@ -54,6 +57,7 @@ func Start(cfg Config) (*Gossip, error) {
 		return nil, err
 	}
 	mc.Events, mc.Conflict = g, g
+	g.ring = mc.Keyring
 	g.list, err = memberlist.Create(mc)
 	if err != nil {
 		return nil, fmt.Errorf("gossip on %s: %w", cfg.Bind, err)
@@ -104,6 +108,30 @@ func (g *Gossip) join() {
 			g.log.Warn("a node could not be joined, trying again", "address", seed, "err", oneLine(err.Error()))
 		}
 	}
+}
+
+// Use makes these the secrets of a gossip that was started with some. The first encrypts from now on.
+func (g *Gossip) Use(secrets [][]byte) error {
+	ring := g.ring
+	if ring == nil || len(secrets) == 0 {
+		return errors.New("gossip: whether it is encrypted is settled at its start")
+	}
+	for _, secret := range secrets {
+		if err := ring.AddKey(secret); err != nil {
+			return fmt.Errorf("gossip: %w", err)
+		}
+	}
+	if err := ring.UseKey(secrets[0]); err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	for _, old := range ring.GetKeys() {
+		if !slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Equal(s, old) }) {
+			if err := ring.RemoveKey(old); err != nil {
+				return fmt.Errorf("gossip: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // Alive are the nodes that gossip knows to be alive, this one included, sorted by name. The

@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 
 func start(t *testing.T, name string, secret []byte, seeds ...string) *Gossip {
 	t.Helper()
-	g, err := Start(Config{Name: name, Bind: "127.0.0.1:0", Secret: secret, Seeds: func() []string { return seeds }, Log: slog.New(slog.DiscardHandler)})
+	var secrets [][]byte
+	if secret != nil {
+		secrets = [][]byte{secret}
+	}
+	g, err := Start(Config{Name: name, Bind: "127.0.0.1:0", Secrets: secrets, Seeds: func() []string { return seeds }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
