@@ -213,7 +213,8 @@ func advertised(configured string, l net.Listener) (string, error) {
 	return net.JoinHostPort(ip, strconv.Itoa(bound.Port)), nil
 }
 
-// persist calls try until it succeeds or ctx ends, and meanwhile says why nothing goes on.
+// persist calls try until it succeeds or ctx ends, and meanwhile says why nothing goes on. It returns what
+// no waiting cures at once.
 func persist(ctx context.Context, why *reason, log *slog.Logger, every time.Duration, try func(context.Context) error) error {
 	for n := 0; ; n++ {
 		err := try(ctx)
@@ -222,6 +223,9 @@ func persist(ctx context.Context, why *reason, log *slog.Logger, every time.Dura
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if config := (ConfigError{}); errors.As(err, &config) {
+			return err
 		}
 		if why.Set(err) || n%10 == 0 {
 			log.Error("this node waits, trying on", "err", err)

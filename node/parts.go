@@ -62,20 +62,6 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	retry := func(try func(context.Context) error) error {
 		return persist(ctx, p.reason, o.Log, o.Timing.Renew, try)
 	}
-	var otherSecret ConfigError
-	if err := retry(func(ctx context.Context) (err error) {
-		p.secrets, err = p.settleSecrets(ctx, p.secrets)
-		if errors.As(err, &otherSecret) {
-			return nil
-		}
-		return err
-	}); err != nil {
-		return err
-	}
-	if otherSecret.Err != nil {
-		return otherSecret
-	}
-	p.proof.Use(p.secrets)
 	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
 		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
@@ -93,6 +79,13 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	if err := p.openEtcd(ctx); err != nil {
 		return err
 	}
+	if err := retry(func(ctx context.Context) (err error) {
+		p.secrets, err = p.settleSecrets(ctx, p.secrets)
+		return err
+	}); err != nil {
+		return err
+	}
+	p.proof.Use(p.secrets)
 	bound := &binding{etcd: p.etcd, store: p.store, log: o.Log, metrics: m}
 	if err := retry(func(ctx context.Context) error {
 		_, err := bound.Settle(ctx)

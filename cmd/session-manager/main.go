@@ -86,17 +86,21 @@ func run(args []string, out, errOut io.Writer) int {
 	ctx, stop := interruptible()
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(streams{out, errOut})
+	return ended(streams{out, errOut}, command.Run(streams{out, errOut}))
+}
+
+// ended says how a command ended, and returns its exit code.
+func ended(s streams, err error) int {
 	var usage usageError
 	var config node.ConfigError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage), errors.As(err, &config):
-		fmt.Fprintln(errOut, "session-manager:", oneLine(err))
+		fmt.Fprintln(s.err, "session-manager:", oneLine(err))
 		return 2
 	}
-	fmt.Fprintln(errOut, "session-manager:", oneLine(err))
+	fmt.Fprintln(s.err, "session-manager:", oneLine(err))
 	return 1
 }
 

@@ -66,8 +66,15 @@ func TestWrongCertificates(t *testing.T) {
 // serving runs a node until the test ends, as Run would, and returns its addresses.
 func serving(t *testing.T, args ...string) node.Addresses {
 	t.Helper()
+	return servingAs(t, func(*node.Options) {}, args...)
+}
+
+// servingAs is serving with options that no flag sets.
+func servingAs(t *testing.T, change func(*node.Options), args ...string) node.Addresses {
+	t.Helper()
 	o := options(t, append([]string{"--listen", "127.0.0.1:0", "--data", t.TempDir(), "--node-name", "n1", "--drain-timeout", "5s",
 		"--whatsapp-endpoint", "ws://127.0.0.1:1/ws/chat", "--whatsapp-root-key", strings.Repeat("a", 64)}, args...)...)
+	change(&o)
 	ready, done := make(chan node.Addresses, 1), make(chan error, 1)
 	o.Ready = func(a node.Addresses) { ready <- a }
 	ctx, cancel := context.WithCancel(context.Background())

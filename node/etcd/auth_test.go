@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -184,7 +185,7 @@ func terminate(t *testing.T, target string, certificate tls.Certificate) (endpoi
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", target)
+			far, err := dialTarget(strings.TrimPrefix(target, "unix://"))
 			if err != nil {
 				_ = near.Close()
 				continue

@@ -33,6 +33,7 @@ type EmbeddedConfig struct {
 type Embedded struct {
 	etcd     *embed.Etcd
 	lock     *os.File
+	socket   *socketDir
 	endpoint string
 	quiet    *atomic.Bool // no more of etcd's log
 	close    sync.Once
@@ -41,9 +42,9 @@ type Embedded struct {
 // StartEmbedded starts it and waits until it serves, or ctx ends. It takes up what a former
 // one left in Dir, however that one ended. ErrDirInUse: the former one has not.
 //
-// Its ports are free ones on loopback, others at each start. The address that it advertises to
-// its peers is the literal "127.0.0.1:0" in each life: a single member never dials itself,
-// so the record of its address stays true.
+// It listens on a Unix socket in Dir, which no other user gets to, and on no port: on loopback everybody
+// on the machine could put owners into it. The address that it advertises to its peers, on which it does not listen,
+// is the literal "127.0.0.1:0" in each life: a single member never dials itself, so the record of its address stays true.
 func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	quiet := new(atomic.Bool)
 	e, err := start(ctx, embeddedConfig(cfg, quiet), quiet)
@@ -63,12 +64,19 @@ func start(ctx context.Context, cfg *embed.Config, quiet *atomic.Bool) (*Embedde
 		_ = lock.Close()
 		return nil, err
 	}
-	e, err := embed.StartEtcd(cfg)
+	socket, err := openSocketDir(cfg.Dir)
 	if err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
-	b := &Embedded{etcd: e, lock: lock, quiet: quiet, endpoint: e.Clients[0].Addr().String()}
+	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Path: socket.path(socketName)}}
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		socket.Close()
+		_ = lock.Close()
+		return nil, err
+	}
+	b := &Embedded{etcd: e, lock: lock, socket: socket, quiet: quiet, endpoint: "unix://" + socket.path(socketName)}
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not ready after %v", readyWithin))
 	defer cancel()
 	select {
@@ -89,17 +97,17 @@ func embeddedConfig(cfg EmbeddedConfig, quiet *atomic.Bool) *embed.Config {
 	c.Name = "embedded"
 	c.Dir = cfg.Dir
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(slogCore{log: cfg.Log, quiet: quiet}))
-	c.ListenClientUrls, c.AdvertiseClientUrls = loopback(), loopback()
-	c.ListenPeerUrls, c.AdvertisePeerUrls = loopback(), loopback()
+	c.ListenPeerUrls = nil
+	c.AdvertiseClientUrls, c.AdvertisePeerUrls = loopback(), loopback()
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
-	c.EnableGRPCGateway = false                                                         // JSON over HTTP, which a page in a browser on this machine could reach
+	c.EnableGRPCGateway = false                                                         // JSON over HTTP: nobody asks for it
 	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, "1h" // off by default: the database would grow for ever
 	return c
 }
 
 func loopback() []url.URL { return []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}} }
 
-// Endpoint is where a Client reaches it: host and port, without TLS.
+// Endpoint is where a Client reaches it: a Unix socket.
 func (e *Embedded) Endpoint() string { return e.endpoint }
 
 // Close stops it; a second call does nothing. Close its clients first: a view that still
@@ -109,6 +117,7 @@ func (e *Embedded) Close() {
 		e.quiet.Store(true)
 		e.etcd.Server.Stop() // or Close would wait for the server's own streams
 		e.etcd.Close()
+		e.socket.Close()
 		_ = e.lock.Close()
 	})
 }

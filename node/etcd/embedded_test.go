@@ -40,7 +40,7 @@ func process(t *testing.T, dir string) (endpoint string, kill func()) {
 	}
 	t.Cleanup(kill)
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "127.0.0.1:") {
+	if err != nil || !strings.HasPrefix(line, "unix:///proc/") {
 		t.Fatalf("the process says %q, %v", line, err)
 	}
 	return strings.TrimSpace(line), kill

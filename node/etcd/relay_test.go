@@ -42,7 +42,7 @@ func (r *relay) address() string { return "http://" + r.listener.Addr().String()
 func (r *relay) to(target string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.target = strings.TrimPrefix(target, "http://")
+	r.target = strings.TrimPrefix(strings.TrimPrefix(target, "http://"), "unix://")
 }
 
 func (r *relay) loseReplies() { r.lose.Store(true) }
@@ -72,7 +72,7 @@ func (r *relay) accept() {
 		}
 		r.mu.Lock()
 		target := r.target
-		far, err := net.Dial("tcp", target)
+		far, err := dialTarget(target)
 		if target == "" || err != nil {
 			r.mu.Unlock()
 			_ = near.Close()
@@ -97,4 +97,12 @@ func (r *relay) accept() {
 			}
 		})
 	}
+}
+
+// dialTarget connects to a port, or to a socket's path.
+func dialTarget(target string) (net.Conn, error) {
+	if strings.HasPrefix(target, "/") {
+		return net.Dial("unix", target)
+	}
+	return net.Dial("tcp", target)
 }
