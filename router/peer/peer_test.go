@@ -43,7 +43,7 @@ func (r *recorded) Write(b []byte) (int, error) {
 }
 
 // introduced has a caller introduce itself, and returns whom the callee then takes it for, and what each made of it.
-func introduced(t *testing.T, caller, callee *Proof, to Other) (from string, callerErr, calleeErr error, said []byte) {
+func introduced(t *testing.T, caller, callee *Proof, to Other) (from string, said []byte, callerErr, calleeErr error) {
 	t.Helper()
 	here, there := net.Pipe()
 	defer here.Close()
@@ -65,7 +65,7 @@ func introduced(t *testing.T, caller, callee *Proof, to Other) (from string, cal
 	}
 	_ = here.SetDeadline(time.Now().Add(20 * time.Second))
 	calleeErr = <-done
-	return met.From(), callerErr, calleeErr, out.out.Bytes()
+	return met.From(), out.out.Bytes(), callerErr, calleeErr
 }
 
 // Each row is one pair of nodes; who is not what the other means is refused, and learns why.
@@ -88,7 +88,7 @@ func TestFaultC6Introductions(t *testing.T) {
 		"passed on by a stranger":  {node("n1", "a"), node("n2", "a"), Other{Name: "n2", Address: "evil:7001", Wire: Wire}, ErrRefused, "n2:7001"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			from, err, calleeErr, _ := introduced(t, row.caller, row.callee, row.to)
+			from, _, err, calleeErr := introduced(t, row.caller, row.callee, row.to)
 			if !errors.Is(err, row.wants) || err != nil && !strings.Contains(err.Error(), row.says) {
 				t.Errorf("the caller says %v; want %v, %q", err, row.wants, row.says)
 			}
@@ -103,7 +103,7 @@ func TestFaultC6Introductions(t *testing.T) {
 func TestFaultC6NoReplay(t *testing.T) {
 	to := Other{Name: "n2", Address: "n2:7001", Wire: Wire}
 	callee := node("n2", "a")
-	from, err, _, said := introduced(t, node("n1", "a"), callee, to)
+	from, said, err, _ := introduced(t, node("n1", "a"), callee, to)
 	if from != "n1" || err != nil {
 		t.Fatal(from, err)
 	}
