@@ -8,7 +8,7 @@ CHECKS  := all,-ST1000,-ST1003,-ST1016,-ST1020,-ST1021,-ST1022
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATIC  := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: build run demo test check bench secrets image compose-test clean
+.PHONY: build run demo fidelity test check bench secrets image compose-test clean
 
 # Static binaries. etcd is the stock server, for clusters of processes on one machine.
 build:
@@ -25,6 +25,13 @@ run: build
 # The whole product in one command, without a phone. KEEP=1 leaves it running.
 demo: build
 	$(BIN)/bench demo --bin-dir $(BIN) $(if $(KEEP),--keep)
+
+# Holds the emulator against Baileys, a WhatsApp client that is not whatsmeow: it pairs, writes, loses its
+# keys, is kicked and unlinked beside the product. Needs Node.js 20 and npm, which gets what the lock file pins.
+fidelity: build
+	deploy/install.sh npm
+	cd bench/fidelity/js && npm ci --ignore-scripts
+	$(BIN)/bench fidelity --bin-dir $(BIN)
 
 # All tests, with the race detector, a real etcd and a real Postgres.
 test: build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and measurements need and this machine lacks: on Debian, as root or by sudo.
-#   install.sh gcc postgres network docker nginx haproxy node-express
+#   install.sh gcc postgres network docker nginx haproxy node-express npm
 set -eu
 
 need=""
@@ -13,6 +13,7 @@ for what in "$@"; do
         need="$need docker.io docker-compose" ;;
     nginx | haproxy) [ -x "/usr/sbin/$what" ] || command -v "$what" >/dev/null || need="$need $what" ;;
     node-express) command -v node >/dev/null && [ -d /usr/share/nodejs/express ] || need="$need node-express" ;;
+    npm) { command -v node && command -v npm; } >/dev/null || need="$need npm" ;;
     *) echo "install.sh: unknown: $what" >&2; exit 2 ;;
     esac
 done

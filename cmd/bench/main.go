@@ -16,15 +16,16 @@ import (
 )
 
 type commands struct {
-	Demo    demoCommand    `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
-	Cluster clusterCommand `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
-	Faults  faultsCommand  `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
-	Floor   floorCommand   `cmd:"" hidden:"" help:"Bare whatsmeow clients that take orders: what measurements hold the product against."`
-	Smoke   smokeCommand   `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
-	Measure measureCommand `cmd:"" help:"Measure the product beside what a user would pick instead; write a report."`
-	Render  renderCommand  `cmd:"" help:"Render a report again from its JSON."`
-	Compare compareCommand `cmd:"" help:"Hold two reports side by side: does a run give again what another one gave?"`
-	Rival   rivalCommand   `cmd:"" hidden:"" help:"Be one of what the product is compared with."`
+	Demo     demoCommand     `cmd:"" help:"The main job in one run: pair, send, receive, kill an owner, add a node. Needs no phone."`
+	Cluster  clusterCommand  `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C."`
+	Faults   faultsCommand   `cmd:"" help:"Bad days, one after the other: what callers notice, held against what was promised."`
+	Fidelity fidelityCommand `cmd:"" help:"Hold the emulator against Baileys, a client that is not whatsmeow. Needs Node.js and npm: make fidelity."`
+	Floor    floorCommand    `cmd:"" hidden:"" help:"Bare whatsmeow clients that take orders: what measurements hold the product against."`
+	Smoke    smokeCommand    `cmd:"" help:"Use a cluster that runs already, while somebody else disturbs it; count what is lost."`
+	Measure  measureCommand  `cmd:"" help:"Measure the product beside what a user would pick instead; write a report."`
+	Render   renderCommand   `cmd:"" help:"Render a report again from its JSON."`
+	Compare  compareCommand  `cmd:"" help:"Hold two reports side by side: does a run give again what another one gave?"`
+	Rival    rivalCommand    `cmd:"" hidden:"" help:"Be one of what the product is compared with."`
 }
 
 type demoCommand struct {
