@@ -39,6 +39,12 @@ func (s sessions) Start(hold *ownership.Hold) running {
 // account is the store's account in the session's words.
 type account struct{ *store.Account }
 
+func (a account) Forget(ctx context.Context, why session.Restriction) error {
+	return storeError(a.Account.Forget(ctx, store.Restriction(why)))
+}
+
+func (a account) Lift(ctx context.Context) error { return storeError(a.Account.Lift(ctx)) }
+
 func (a account) Sending(ctx context.Context, s session.Send, reserve bool) (context.Context, func() ([]string, bool)) {
 	return a.Account.Sending(ctx, store.Send(s), reserve)
 }
@@ -72,7 +78,10 @@ func (account) OnFailure(ctx context.Context, failed func(error)) context.Contex
 
 // storeError gives an error of the store the session's sentinel.
 func storeError(err error) error {
+	var restricted *store.RestrictedError
 	switch {
+	case errors.As(err, &restricted):
+		return &session.RestrictedError{Restriction: session.Restriction(restricted.Restriction), Phone: restricted.Phone}
 	case errors.Is(err, store.ErrCorrupt):
 		return fmt.Errorf("%w: %w", session.ErrCorrupt, err)
 	case errors.Is(err, store.ErrRefused):
@@ -91,10 +100,11 @@ type served struct{ *session.Session }
 func (s served) Snapshot() api.Snapshot {
 	snap := s.Session.Snapshot()
 	return api.Snapshot{
-		State: api.State(snap.State), Attempts: snap.Attempts,
+		State: api.State(snap.State), Pending: snap.Pending, Ending: snap.Ending, Since: snap.Since, Attempts: snap.Attempts,
 		QR: snap.QR, QRExpires: snap.QRExpires, QRGenerated: snap.QRGenerated,
 		ConnectedAt: snap.ConnectedAt, DisconnectedAt: snap.DisconnectedAt,
-		Phone: snap.Phone, LastError: api.ErrorInfo(snap.LastError),
+		Phone: snap.Phone, LID: snap.LID, Name: snap.Name,
+		LastError: api.ErrorInfo(snap.LastError), Restriction: api.Restriction(snap.Restriction),
 	}
 }
 
@@ -104,6 +114,8 @@ func (s served) Send(ctx context.Context, m api.Message) (api.Sent, error) {
 }
 
 func (s served) RenewQR(ctx context.Context) error { return sessionError(s.Session.RenewQR(ctx)) }
+
+func (s served) Restart(ctx context.Context) error { return sessionError(s.Session.Restart(ctx)) }
 
 // sessionError gives an error of the session the router's sentinel.
 func sessionError(err error) error {

@@ -11,6 +11,7 @@ type Limits struct {
 	Read      time.Duration // for a whole request to arrive: 10 s
 	Idle      time.Duration // of a kept connection: 90 s
 	ReadyWait time.Duration // of a send for a session on its way to READY: 15 s
+	QRWait    time.Duration // of POST .../qr for a QR code that is on its way: 4 s
 	Body      int           // bytes of a request: 1 MiB
 	Header    int           // bytes of a request's head: 16 KiB
 	Bodies    int64         // bytes of all requests' bodies at a time, small ones apart: 8 MiB
@@ -22,10 +23,16 @@ type Limits struct {
 }
 
 func (l Limits) complete() Limits {
+<<<<<<< HEAD
 	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, Unreachable: 8 * time.Second,
 		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Peer: 4096, Waiting: 4096}
+=======
+	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, QRWait: 4 * time.Second,
+		Unreachable: 8 * time.Second, Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Waiting: 4096}
+>>>>>>> 07a1a7a (session: what a connection's end asks for is decided in one place, without clock and I/O)
 	for _, d := range []struct{ have, want *time.Duration }{
-		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait}, {&l.Unreachable, &defaults.Unreachable},
+		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait}, {&l.QRWait, &defaults.QRWait},
+		{&l.Unreachable, &defaults.Unreachable},
 	} {
 		if *d.have == 0 {
 			*d.have = *d.want

@@ -39,6 +39,7 @@ type fakeSession struct {
 	sent    []api.Message
 	onSend  func() // before the answer
 	renew   error
+	restart error
 }
 
 func newFakeSession(s api.Snapshot) *fakeSession {
@@ -77,6 +78,8 @@ func (s *fakeSession) Send(_ context.Context, m api.Message) (api.Sent, error) {
 }
 
 func (s *fakeSession) RenewQR(context.Context) error { return s.renew }
+
+func (s *fakeSession) Restart(context.Context) error { return s.restart }
 
 func (s *fakeSession) messages() []api.Message {
 	s.mu.Lock()

@@ -135,7 +135,7 @@ func New(cfg Config) (*Router, error) {
 	cfg.Limits = cfg.Limits.complete()
 	r := &Router{
 		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registry),
-		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.ReadyWait},
+		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.QRWait},
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
 	r.ids.prefix = cfg.Incarnation[max(0, len(cfg.Incarnation)-10):] + "-" // a ULID ends in 10 random characters, or more

@@ -11,92 +11,31 @@ import (
 	wastore "go.mau.fi/whatsmeow/store"
 )
 
-// How a connection, or the attempt at one, ends.
-type (
-	stopped struct{} // the session is to end
-	restart struct{} // after pairing: connect again at once
-	expired struct{} // no code was scanned
-	lost    struct { // the network, or the server for now
-		code string
-		err  error
-	}
-	refused struct { // the credentials are not valid (any more)
-		state State
-		code  string
-		err   error
-	}
-	broken struct { // nothing that time cures
-		code string
-		err  error
-	}
-	banned struct {
-		expires time.Duration
-		err     error
-	}
-	resting  struct{ *RestError } // a process has died of what WhatsApp sent to this cliente
-	outdated struct{}
-	replaced struct{}
-)
-
 const (
 	// loginTimeout bounds the way from a connection to READY, or to the first QR.
 	loginTimeout = 40 * time.Second
 	// firstCode and nextCode are how long WhatsApp Web shows a QR code; six come at a time.
 	firstCode = 60 * time.Second
 	nextCode  = 20 * time.Second
-	// maxDeaf is how many keep-alives in a row may go unanswered: each is sent after 20-30 s.
-	maxDeaf = 2
-	// banPause is how long a ban without an end is waited for, and the most for one with.
-	banPause = time.Hour
 	// socketPoll is between two looks at whether a socket has closed.
 	socketPoll = 5 * time.Millisecond
 )
 
-// The codes of a connection that the credential store ended, or kept from being.
-const (
-	storeUnavailable = "STORE_UNAVAILABLE"
-	storeFailedCode  = "STORE_FAILED" // it answers, but with an error that nobody foresaw
-)
-
-func storeCode(err error) string {
-	if errors.Is(err, ErrStoreFailed) {
-		return storeFailedCode
-	}
-	return storeUnavailable
-}
-
-// waitsForStore says whether a code is one of them.
-func waitsForStore(code string) bool { return code == storeUnavailable || code == storeFailedCode }
-
-// crashed is the code of a session that rests since a process died of what WhatsApp sent to it.
-const crashed = "CRASHED"
-
 // load makes the client of the stored device, where there is none yet. It returns why it
-// could not, nil when there is one. While the store is away no login is tried: WhatsApp would
-// see one after the other fail.
+// could not, nil when there is one. After a failure of the store no login is tried before the store
+// writes again: WhatsApp would see one after the other fail.
 func (s *Session) load() any {
-	if s.client != nil {
-		if !waitsForStore(s.peek().LastError.Code) {
-			return nil
-		}
+	if waitsForStore(s.peek().LastError.Code) {
 		if err := s.account.Answers(s.ctx); err != nil {
-			return lost{storeCode(err), err}
+			return s.unloaded(err)
 		}
+	}
+	if s.client != nil {
 		return nil
 	}
 	device, err := s.account.Device(s.ctx)
-	var rest *RestError
-	switch {
-	case err == nil:
-	case s.ctx.Err() != nil:
-		return stopped{}
-	case errors.As(err, &rest):
-		return resting{rest}
-	case errors.Is(err, ErrCorrupt):
-		return broken{"CREDENTIALS_CORRUPT", err}
-	default:
-		s.paired = true // as far as we know: the store does not answer for now
-		return lost{storeCode(err), err}
+	if err != nil {
+		return s.unloaded(err)
 	}
 	s.paired = device.ID != nil
 	s.client = s.newClient(device)
@@ -106,8 +45,32 @@ func (s *Session) load() any {
 	return nil
 }
 
+// unloaded is how an attempt ends that got no device from the store.
+func (s *Session) unloaded(err error) any {
+	var rest *RestError
+	var stored *RestrictedError
+	switch {
+	case s.ctx.Err() != nil:
+		return stopped{}
+	case errors.As(err, &rest):
+		return resting{rest}
+	case errors.As(err, &stored):
+		s.paired = stored.Phone != ""
+		s.update(func(now *Snapshot) { now.Phone, now.Restriction = stored.Phone, stored.Restriction })
+		return restricted{Restriction: stored.Restriction, stored: true}
+	case errors.Is(err, ErrCorrupt):
+		return broken{"CREDENTIALS_CORRUPT", err}
+	}
+	s.paired = s.paired || s.client == nil // as far as we know: the store does not answer for now
+	return lost{storeCode(err), err}
+}
+
+// errNoToken is what whatsmeow is told that wants a new token; those are for other kinds of clients.
+var errNoToken = errors.New("this client has no token")
+
 func (s *Session) newClient(device *wastore.Device) *whatsmeow.Client {
-	c := whatsmeow.NewClient(device, clientLog{s.log, "client", s.engine.metrics})
+	keepDevice(device)
+	c := whatsmeow.NewClient(device, clientLog{s.log, &s.news, "client", s.engine.metrics})
 	c.SetWebsocketHTTPClient(s.engine.http)
 	c.SetPreLoginHTTPClient(s.engine.http) // the pairing connection has one of its own
 	c.SetMediaHTTPClient(s.engine.http)
@@ -118,6 +81,7 @@ func (s *Session) newClient(device *wastore.Device) *whatsmeow.Client {
 	c.SynchronousAck = true
 	c.EnableDecryptedEventBuffer = true
 	c.UseRetryMessageStore = true
+	c.RefreshCAT = func(context.Context) error { return errNoToken } // without one, codes 413 and 414 end the process
 	c.AddEventHandlerWithSuccessStatus(func(event any) bool { return s.handle(c, event) })
 	return c
 }
@@ -151,6 +115,14 @@ func (s *Session) disconnect(byItself bool) {
 // connection connects and follows the connection to its end.
 func (s *Session) connection() any {
 	s.begin()
+	if pause := max(s.lateBy, s.pace.wait(time.Now())); pause > 0 {
+		s.sleep(pause)
+		if s.quitting() {
+			return stopped{}
+		}
+	}
+	s.pace.took(time.Now())
+	s.opened = true
 	if err := s.hold.Check(time.Now()); err != nil {
 		return stopped{}
 	}
@@ -160,9 +132,12 @@ func (s *Session) connection() any {
 		return end
 	}
 	end := s.follow(link)
-	_, own := end.(stopped)
-	_, dropped := end.(lost)
-	s.disconnect(link.Err() != nil || !own && !dropped)
+	switch end.(type) {
+	case stopped, lost, ordered:
+		s.disconnect(link.Err() != nil)
+	default:
+		s.disconnect(true)
+	}
 	return end
 }
 
@@ -172,16 +147,26 @@ func (s *Session) begin() {
 		select {
 		case <-s.events:
 		case <-s.wake:
+		case <-s.order:
 		default:
 			drained = true
 		}
 	}
 	if id := s.client.Store.ID; id != nil {
 		s.paired = true
-		s.update(func(now *Snapshot) { now.State = Reconnecting; now.Phone = "+" + id.User })
+		s.update(func(now *Snapshot) { now.is(Reconnecting); now.Phone = "+" + id.User })
 	} else {
 		s.paired = false
-		s.to(Initializing)
+		unreachable := s.engine.Reachable()
+		s.update(func(now *Snapshot) {
+			if (now.State == DisconnectedLogout || now.State == AuthFailure) && s.lateBy == 0 {
+				now.LastError = ErrorInfo{} // a new pairing; what ended the last one is over
+			}
+			if unreachable != nil && now.LastError.Code == "" {
+				now.LastError = unreachableError(unreachable) // as far as is known; callers need not find out again
+			}
+			now.is(Initializing)
+		})
 	}
 }
 
@@ -207,9 +192,14 @@ func (s *Session) open(link context.Context) any {
 	case s.ctx.Err() != nil:
 		return stopped{}
 	case errors.Is(err, wastore.ErrDeviceDeleted):
-		return refused{DisconnectedLogout, "LOGGED_OUT", err}
+		return refused{DisconnectedLogout, codeLoggedOut, err}
 	}
-	return lost{"CONNECT_FAILED", fmt.Errorf("connect to WhatsApp: %w", err)}
+	return lost{codeUnreachable, fmt.Errorf("connect to WhatsApp: %w", err)}
+}
+
+// unreachableError is what callers are told of a session that does not know for itself yet.
+func unreachableError(err error) ErrorInfo {
+	return ErrorInfo{codeUnreachable, "connect to WhatsApp: " + err.Error()}
 }
 
 // connect is open's call of whatsmeow, whose handshake waits for 20 s without looking at its ctx:

@@ -118,7 +118,7 @@ func TestFaultB1Rest(t *testing.T) {
 	if stats := w.emu.Stats(); s.Snapshot().State != Error || stats.Logins != 0 {
 		t.Errorf("%s, %+v", s.Snapshot().State, stats)
 	}
-	if err := s.EndRest(context.Background()); err != nil {
+	if err := s.Restart(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	w.waitFor(s, QRRequired)

@@ -119,7 +119,9 @@ func TestCorruptCredentials(t *testing.T) {
 	m.mu.Lock()
 	m.loadErr = nil
 	m.mu.Unlock()
-	s.Wake()
+	if err := s.Restart(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	w.waitFor(s, QRRequired)
 }
 
@@ -131,7 +133,9 @@ func TestPanicStaysInside(t *testing.T) {
 	if now := w.waitFor(s, Error); now.LastError.Code != "PANIC" {
 		t.Errorf("%+v", now.LastError)
 	}
-	s.Wake()
+	if err := s.Restart(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	w.waitFor(s, QRRequired)
 }
 

@@ -93,6 +93,9 @@ func NewEngine(cfg Config) (*Engine, error) {
 	}
 	e.http = &http.Client{Transport: plain{transport}}
 	wastore.DeviceProps.Os = &cfg.DeviceName
+	if whatsmeow.KeepAliveIntervalMax != keepAliveMost { // others may be reading it
+		whatsmeow.KeepAliveIntervalMax = keepAliveMost
+	}
 	var silent signallog.Loggable = silence{}
 	signallog.Setup(&silent)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -143,6 +146,10 @@ func (e *Engine) reached(err error) {
 	e.reach.Store(&err)
 	e.metrics.reachable.Set(map[bool]float64{true: 1}[err == nil])
 }
+
+// keepAliveMost is the longest time between two keep-alives; with the 10 s that whatsmeow waits for an
+// answer, a half-open socket is noticed within 40 s.
+const keepAliveMost = 28 * time.Second
 
 // dialTimeout bounds a connection to WhatsApp.
 const dialTimeout = 10 * time.Second

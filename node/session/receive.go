@@ -41,8 +41,8 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (ok bool) {
 	case *events.NotifyAccountReachoutTimelock:
 		s.lock(e)
 	case *events.QR, *events.PairSuccess, *events.PairError, *events.ManualLoginReconnect, *events.Connected,
-		*events.KeepAliveTimeout, *events.KeepAliveRestored, *events.Disconnected, *events.LoggedOut,
-		*events.StreamReplaced, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure, *events.StreamError:
+		*events.KeepAliveTimeout, *events.Disconnected, *events.LoggedOut,
+		*events.StreamReplaced, *events.TemporaryBan, *events.ClientOutdated, *events.ConnectFailure, *events.StreamError, *events.CATRefreshError:
 		s.post(event)
 	}
 	return true

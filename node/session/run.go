@@ -2,7 +2,6 @@ package session
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -10,7 +9,6 @@ import (
 // long as the account is connected its goroutine waits in follow, with the frames above it: they are
 // kept so small that their stack shrinks to 4 KB.
 func (s *Session) run() error {
-	var misses misses
 	for {
 		if err := s.hold.Check(time.Now()); err != nil {
 			return err
@@ -18,100 +16,100 @@ func (s *Session) run() error {
 		if s.quitting() {
 			return s.cause()
 		}
+		s.opened, s.came = false, time.Time{}
 		ending := apart(s.load)
 		if ending == nil {
 			ending = s.connection()
 		}
-		if err := s.after(ending, &misses); err != nil {
+		if err := s.after(ending); err != nil {
 			return err
 		}
 	}
-}
-
-// misses are how often in a row something went wrong.
-type misses struct {
-	attempt int // a connection
-	strikes int // what another attempt alone does not cure
 }
 
 // after does what a connection's end, or that of the attempt at one, asks for, and returns when the
 // next one may begin. Its error is why the session ends.
-func (s *Session) after(ending any, m *misses) error {
-	if now := s.peek(); now.State == Ready {
-		m.attempt = 0
-		if time.Since(now.ConnectedAt) > steady {
-			m.strikes = 0
-		}
-	}
-	switch end := ending.(type) {
+func (s *Session) after(ending any) error {
+	switch ending.(type) {
 	case stopped:
 		return s.cause()
-	case restart: // after pairing the server asks for a new connection
-	case expired:
-		return ErrPairingExpired
-	case lost:
-		m.attempt++
-		s.lost(end, m)
-	case refused:
-		s.forget()
-		s.failed(end.state, end.code, end.err)
-		m.attempt = 0
-		s.rest(0)
-	case broken:
-		s.forget()
-		s.failed(Error, end.code, end.err)
-		s.rest(restInError)
 	case resting:
 		s.engine.metrics.rests.Inc()
-		s.failed(Error, crashed, end)
-		m.attempt = 0
-		s.rest(end.Left)
-	case banned:
-		s.failed(DisconnectedBanned, "BANNED", end.err)
-		s.sleep(end.expires)
-	case outdated:
-		s.failed(DisconnectedRecoverable, "CLIENT_OUTDATED", errOutdated)
-		err := s.unlabelled(func() error { return s.engine.refreshVersion(s.ctx, freshVersion) })
-		if m.strikes++; err != nil || m.strikes > 1 {
-			m.strikes = 0
-			s.failed(Error, "CLIENT_OUTDATED", errors.Join(errOutdated, err))
-			s.rest(restInError)
-		}
 	case replaced:
 		if err := s.hold.Check(time.Now()); err != nil {
 			return err
 		}
-		if m.strikes++; m.strikes > maxReplaced {
-			m.strikes = 0
-			s.failed(Error, "STREAM_REPLACED", errReplaced)
-			s.rest(restInError)
-			return nil
+	}
+	f := s.facts()
+	if f.lasted >= steady {
+		s.news.forget()
+	}
+	v := s.misses.next(ending, f)
+	if v.refresh {
+		s.failed(v.state, v.code, v.err)
+		if err := s.unlabelled(func() error { return s.engine.refreshVersion(s.ctx, freshVersion) }); err != nil {
+			v = s.misses.next(unrefreshed{err}, facts{})
 		}
-		s.failed(DisconnectedRecoverable, "STREAM_REPLACED", errReplaced)
-		s.sleep(time.Duration(m.strikes) * replacedPause)
+	}
+	if v.delete {
+		if err := s.delete(&v); err != nil {
+			return err
+		}
+	}
+	return s.carryOut(v)
+}
+
+// facts are those of the connection that has just ended.
+func (s *Session) facts() facts {
+	f := facts{paired: s.paired, opened: s.opened, shown: !s.paired && !s.came.IsZero(), most: s.engine.cfg.MaxReconnections}
+	if !s.came.IsZero() {
+		f.lasted = time.Since(s.came)
+	}
+	return f
+}
+
+// delete deletes the stored device, for the reason that the verdict has. Where the store does not do
+// it now, WhatsApp says the same at the next login.
+func (s *Session) delete(v *verdict) error {
+	if v.restriction.Code != 0 {
+		v.restriction.Since = time.Now()
+	}
+	err := s.account.Forget(s.ctx, v.restriction)
+	switch {
+	case err == nil:
+		s.update(func(now *Snapshot) { now.Restriction = v.restriction })
+	case s.ctx.Err() != nil:
+		return s.cause()
+	case errors.Is(err, ErrStoreUnavailable):
+		*v = s.misses.next(lost{storeCode(err), err}, facts{paired: true, opened: true})
+		v.forget = true
+	default:
+		return err
 	}
 	return nil
 }
 
-// lost waits until the connection may be tried again.
-func (s *Session) lost(end lost, m *misses) {
-	s.update(func(now *Snapshot) { now.Attempts = m.attempt })
-	if !s.paired && m.attempt >= s.engine.cfg.MaxReconnections {
-		s.failed(Error, end.code, end.err)
-		m.attempt = 0
-		s.rest(restInError)
-		return
+// carryOut moves to the state of a verdict, and waits for what it says.
+func (s *Session) carryOut(v verdict) error {
+	if v.end != nil {
+		return v.end
 	}
-	state := DisconnectedRecoverable
-	if !s.paired {
-		state = Initializing // there is nothing to reconnect: it is still on its way to its first QR
+	if v.forget {
+		s.forget()
 	}
-	s.failed(state, end.code, end.err)
-	pause := backoff(m.attempt)
-	if waitsForStore(end.code) {
-		pause = min(pause, maxStoreBackoff)
+	s.lateBy = v.late
+	if v.state != "" {
+		shown := min(s.misses.attempts, s.engine.cfg.MaxReconnections)
+		s.update(func(now *Snapshot) { now.Attempts = shown })
+		s.failed(v.state, v.code, v.err)
 	}
-	s.sleep(pause)
+	switch {
+	case v.resting:
+		s.rest(v)
+	case v.pause > 0:
+		s.sleep(v.pause)
+	}
+	return nil
 }
 
 // apart runs fn on a goroutine of its own, and takes its panic over: the stack that a look into the
@@ -134,44 +132,47 @@ func apart(fn func() any) any {
 	return o.result
 }
 
-// backoff is the pause before the n-th attempt: at once after a drop, then 0.5, 1, 2 ... 30 s,
-// each with up to half as much again so that many sessions do not come back together.
-func backoff(n int) time.Duration {
-	if n <= 1 {
-		return rand.N(firstBackoff / 2)
-	}
-	d := min(firstBackoff<<min(n-2, 10), maxBackoff)
-	return d + rand.N(d/2+1)
-}
-
-// sleep waits for d, or the session's end.
+// sleep waits for d, an order, or the session's end.
 func (s *Session) sleep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.quit:
-	case <-s.ctx.Done():
-	}
+	s.waiting(time.Time{}, func() {
+		select {
+		case <-timer.C:
+		case <-s.order:
+			s.begun()
+		case <-s.quit:
+		case <-s.ctx.Done():
+		}
+	})
 }
 
-// rest waits until a request wakes the session, or for d where that is not 0. It returns
-// false when the session ends.
-func (s *Session) rest(d time.Duration) bool {
+// rest waits until a request or an order ends the rest, or its time is up, or the session ends.
+func (s *Session) rest(v verdict) {
 	var timeout <-chan time.Time
-	if d > 0 {
-		timer := time.NewTimer(d)
+	if v.rest > 0 {
+		timer := time.NewTimer(v.rest)
 		defer timer.Stop()
 		timeout = timer.C
 	}
-	select {
-	case <-s.wake:
-	case <-timeout:
-	case <-s.quit:
-		return false
-	case <-s.ctx.Done():
-		return false
+	wake := s.wake
+	if v.orderOnly {
+		wake = nil
 	}
-	s.update(func(now *Snapshot) { now.Attempts = 0 })
-	return true
+	s.waiting(time.Now().Add(v.tooSoon), func() {
+		select {
+		case <-wake:
+		case <-timeout:
+		case <-s.order:
+			s.begun()
+		case <-s.quit:
+		case <-s.ctx.Done():
+		}
+	})
+}
+
+// begun makes what went wrong forgotten: somebody has ordered so.
+func (s *Session) begun() {
+	s.misses, s.lateBy = misses{}, 0
+	s.update(func(now *Snapshot) { now.Attempts, now.Restriction, now.LastError = 0, Restriction{}, ErrorInfo{} })
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -27,19 +26,28 @@ type Session struct {
 	ctx    context.Context // of the connection and all writes; a child of the hold's
 	cancel context.CancelCauseFunc
 	events chan any        // from whatsmeow's goroutines to run
-	wake   chan struct{}   // capacity 1: a request came
+	wake   chan struct{}   // capacity 1: a request came that ends a rest
+	order  chan struct{}   // capacity 1: somebody wants the session to begin anew
 	turn   chan struct{}   // capacity 1: held by the send that is under way
 	quit   chan struct{}   // closed when Stop has let the sends finish
 	over   context.Context // ends when all of it has
 	finish context.CancelFunc
 	err    error // why it ended; written before finish
 
-	client *whatsmeow.Client // owned by run; sends read it under mu
-	paired bool              // owned by run
+	client *whatsmeow.Client // owned by run, as what follows; sends read it as sender
+	paired bool
+	misses misses
+	pace   pace
+	lateBy time.Duration // for which the next connection waits once it has begun
+	opened bool          // the present attempt has asked for a socket
+	came   time.Time     // when the present connection came to READY, or to its first QR code; zero: not yet
+	news   news          // what of it has been logged
 
 	mu       sync.Mutex // guards what follows
 	now      Snapshot
-	seen     bool // the state has been reported since it was entered
+	seen     bool      // the state has been reported since it was entered
+	waits    bool      // run waits, in a pause or a rest, which an order ends
+	heeds    time.Time // from when on a rest heeds requests
 	changed  chan struct{}
 	stopping error         // why no send is admitted any more
 	sends    int           // admitted and not ended
@@ -55,8 +63,8 @@ type Session struct {
 func (e *Engine) Start(hold *ownership.Hold, account Account) *Session {
 	s := &Session{
 		engine: e, hold: hold, account: account, log: e.log.With("cliente", hold.Cliente()),
-		events: make(chan any, 16), wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
-		now: Snapshot{State: Initializing}, changed: make(chan struct{}), idle: make(chan struct{}),
+		events: make(chan any, 16), wake: make(chan struct{}, 1), order: make(chan struct{}, 1), turn: make(chan struct{}, 1), quit: make(chan struct{}),
+		now: Snapshot{State: Initializing, Pending: true, Since: time.Now()}, changed: make(chan struct{}), idle: make(chan struct{}),
 	}
 	s.labels = labelled(hold.Cliente().String())
 	s.over, s.finish = context.WithCancel(context.Background())
@@ -77,6 +85,7 @@ func (s *Session) Stop(cause error) {
 		if s.sends == 0 {
 			close(s.idle)
 		}
+		s.changeLocked(func(now *Snapshot) { now.Ending = true })
 	}
 	s.mu.Unlock()
 	if !first {
@@ -140,48 +149,6 @@ func (s *Session) Err() error {
 	}
 }
 
-// Wake says that a request for the cliente came: a session that gave up, and whose state has
-// been reported since, begins anew.
-func (s *Session) Wake() {
-	s.mu.Lock()
-	rests := s.seen && s.now.LastError.Code != crashed && (s.now.State == DisconnectedLogout || s.now.State == AuthFailure || s.now.State == Error)
-	s.mu.Unlock()
-	if !rests {
-		return
-	}
-	s.goOn()
-}
-
-// goOn ends a rest.
-func (s *Session) goOn() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// EndRest ends the rest after a crash before its time.
-func (s *Session) EndRest(ctx context.Context) error {
-	if s.peek().LastError.Code != crashed {
-		return nil
-	}
-	if err := s.account.EndRest(ctx); err != nil {
-		return err
-	}
-	s.goOn()
-	return nil
-}
-
-// RenewQR sees to it that a QR is on its way. ErrAlreadyPaired: none is needed.
-func (s *Session) RenewQR(context.Context) error {
-	switch s.Snapshot().State {
-	case Ready, Reconnecting, DisconnectedRecoverable, DisconnectedBanned:
-		return ErrAlreadyPaired
-	}
-	s.Wake()
-	return nil
-}
-
 // main runs the session and sees to its end, a panic included: it stays with this cliente.
 func (s *Session) main() {
 	pprof.SetGoroutineLabels(s.labels)
@@ -193,17 +160,12 @@ func (s *Session) main() {
 			return
 		}
 		s.disconnect(false)
-		s.forget()
-		s.failed(Error, "PANIC", err)
-		if !s.rest(restAfterPanic) {
-			s.end(s.cause())
+		if err := s.after(broken{codePanic, err}); err != nil {
+			s.end(err)
 			return
 		}
 	}
 }
-
-// restAfterPanic is how long a session that panicked stays in ERROR unless a request wakes it.
-const restAfterPanic = time.Minute
 
 func (s *Session) guarded() (err error, panicked bool) {
 	defer func() {
@@ -223,6 +185,7 @@ func (s *Session) end(err error) {
 	if s.stopping == nil {
 		s.stopping = err
 	}
+	s.changeLocked(func(now *Snapshot) { now.Ending = true })
 	s.mu.Unlock()
 	s.cancel(err)
 	s.hold.End(err) // no write begins any more
@@ -235,24 +198,5 @@ func (s *Session) end(err error) {
 	s.err = err
 }
 
-const (
-	// restInError is when a session in ERROR tries again without a request.
-	restInError = 10 * time.Minute
-	// freshVersion is how old a look-up of WhatsApp's version may be that many sessions share.
-	freshVersion = time.Minute
-	// maxReplaced is how often a session that owns its account takes it back from whoever
-	// else uses its credentials before it gives up.
-	maxReplaced   = 3
-	replacedPause = 5 * time.Second
-	// steady is how long a connection must last for what went wrong before to be forgotten.
-	steady       = time.Minute
-	maxBackoff   = 30 * time.Second
-	firstBackoff = 500 * time.Millisecond
-	// maxStoreBackoff is the longest pause between two looks whether the credential store is back.
-	maxStoreBackoff = 2 * time.Second
-)
-
-var (
-	errOutdated = errors.New("WhatsApp refuses this version of WhatsApp Web (405)")
-	errReplaced = errors.New("another client connected with this account's credentials")
-)
+// freshVersion is how old a look-up of WhatsApp's version may be that many sessions share.
+const freshVersion = time.Minute

@@ -24,21 +24,32 @@ type ErrorInfo struct{ Code, Message string }
 // Snapshot is a session at one moment. Zero times: never.
 type Snapshot struct {
 	State          State
-	Attempts       int    // reconnections since the last READY
-	QR             string // the raw code, in QRRequired
+	Pending        bool      // the state is about to be known: the account is not read yet, or a request has just woken the session
+	Ending         bool      // the session is over, or about to be: ask whoever has the cliente next
+	Since          time.Time // since when the session is on its way (onItsWay), where it is
+	Attempts       int       // reconnections that failed since the last steady connection, as far as callers are shown
+	QR             string    // the raw code, in QRRequired
 	QRExpires      time.Time
 	QRGenerated    time.Time
 	ConnectedAt    time.Time
 	DisconnectedAt time.Time
 	Phone          string // "+549..." once paired
+	LID            string // digits, once known
+	Name           string // that the account's owner has given it
+	Restriction    Restriction
 	LastError      ErrorInfo
+}
+
+// onItsWay says whether a session in the state comes to another one by itself, soon.
+func onItsWay(s State) bool {
+	return s == Initializing || s == Reconnecting || s == DisconnectedRecoverable
 }
 
 // Snapshot is the session's present state.
 func (s *Session) Snapshot() Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = true
+	s.seen = s.seen || !s.now.Pending
 	return s.now
 }
 
@@ -49,42 +60,49 @@ func (s *Session) peek() Snapshot {
 	return s.now
 }
 
-// Changed is closed at the next change. Take it before Snapshot.
+// Changed is closed at the next change, the session's end included. Take it before Snapshot.
 func (s *Session) Changed() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
 }
 
-// update changes the snapshot, and wakes who waits.
+// update changes the snapshot, and wakes whoever waits.
 func (s *Session) update(change func(now *Snapshot)) {
 	s.mu.Lock()
-	before := s.now
-	change(&s.now)
-	after := s.now
-	if after == before {
-		s.mu.Unlock()
-		return
-	}
-	if after.State != before.State {
-		s.seen = false
-	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	before, after := s.changeLocked(change)
 	s.mu.Unlock()
 	if after.State != before.State {
 		s.engine.metrics.moved(before.State, after.State)
-		s.log.Info("session", "state", string(after.State), "attempts", after.Attempts, "err", after.LastError.Message)
+		s.tell(after)
 	}
 }
 
-// to moves to a state without a QR.
-func (s *Session) to(state State) {
-	s.update(func(now *Snapshot) {
-		now.State = state
-		now.QR, now.QRExpires, now.QRGenerated = "", time.Time{}, time.Time{}
-	})
+// changeLocked is update's part under mu.
+func (s *Session) changeLocked(change func(now *Snapshot)) (before, after Snapshot) {
+	before = s.now
+	change(&s.now)
+	if onItsWay(s.now.State) && !onItsWay(before.State) {
+		s.now.Since = time.Now()
+	}
+	if s.now.State != before.State || before.Pending {
+		s.seen = false
+	}
+	if s.now != before {
+		close(s.changed)
+		s.changed = make(chan struct{})
+	}
+	return before, s.now
 }
+
+// is makes the state known. There is no QR in it; show puts one up.
+func (now *Snapshot) is(state State) {
+	now.State, now.Pending = state, false
+	now.QR, now.QRExpires, now.QRGenerated = "", time.Time{}, time.Time{}
+}
+
+// to moves to a state.
+func (s *Session) to(state State) { s.update(func(now *Snapshot) { now.is(state) }) }
 
 // failed moves to a state because of err.
 func (s *Session) failed(state State, code string, err error) {
@@ -92,8 +110,7 @@ func (s *Session) failed(state State, code string, err error) {
 		if now.State == Ready {
 			now.DisconnectedAt = time.Now()
 		}
-		now.State = state
-		now.QR, now.QRExpires, now.QRGenerated = "", time.Time{}, time.Time{}
+		now.is(state)
 		now.LastError = ErrorInfo{Code: code, Message: err.Error()}
 	})
 }

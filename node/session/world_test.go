@@ -35,6 +35,7 @@ type memory struct {
 	refuse   bool // PutIncoming
 	loadErr  error
 	panics   int // so many Device calls panic first
+	stored   *RestrictedError
 }
 
 func newMemory(t *testing.T) *memory {
@@ -63,6 +64,12 @@ func (m *memory) Device(ctx context.Context) (*wastore.Device, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	m.mu.Lock()
+	stored := m.stored
+	m.mu.Unlock()
+	if stored != nil {
+		return nil, stored
 	}
 	return m.container.GetFirstDevice(ctx)
 }
@@ -135,6 +142,39 @@ func (m *memory) EndRest(context.Context) error {
 	return nil
 }
 
+func (m *memory) Forget(ctx context.Context, why Restriction) error {
+	m.mu.Lock()
+	away := m.away
+	m.mu.Unlock()
+	if away {
+		return ErrStoreUnavailable
+	}
+	device, err := m.container.GetFirstDevice(ctx)
+	if err != nil {
+		return err
+	}
+	phone := ""
+	if device.ID != nil {
+		phone = "+" + device.ID.User
+		if err := m.container.DeleteDevice(ctx, device); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stored = nil; why.Code != 0 {
+		m.stored = &RestrictedError{Restriction: why, Phone: phone}
+	}
+	return nil
+}
+
+func (m *memory) Lift(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stored = nil
+	return nil
+}
+
 func (m *memory) Quiesce() {}
 
 // world is an emulator and an engine that speaks to it. whatsmeow's root key is a variable of
@@ -148,6 +188,15 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	if os.Getenv("VERBOSE") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return newLoggingWorld(t, log)
+}
+
+func newLoggingWorld(t *testing.T, log *slog.Logger) *world {
+	t.Helper()
 	emu, err := emulator.New(emulator.Options{RootKeySeed: []byte("session tests"), FewPrekeys: true})
 	if err != nil {
 		t.Fatal(err)
@@ -157,10 +206,6 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { _ = emu.Close() })
 	key := emu.RootKey()
-	log := slog.New(slog.DiscardHandler)
-	if os.Getenv("VERBOSE") != "" {
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 	registry := prometheus.NewRegistry()
 	engine, err := NewEngine(Config{Endpoint: emu.About().Endpoint, RootKey: key[:], Timing: ownership.DefaultTiming(),
 		Log: log, Registerer: registry})

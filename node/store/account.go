@@ -56,14 +56,25 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	return device, nil
 }
 
-// withoutRow is the device of a cliente that has no row of one: a new one, unless it should have it.
+// withoutRow is the device of a cliente that has no row of one: a new one, unless it should have it, or
+// is not to have any.
 func (a *Account) withoutRow(ctx context.Context) (*wastore.Device, error) {
 	var jid sql.NullString
+	var why Restriction
+	var since int64
 	var r rest
-	err := a.store.db.QueryRow(ctx, "SELECT jid, "+a.store.resting()+" FROM clientes c WHERE cliente = $1", int64(a.hold.Cliente())).Scan(&jid, &r.left, &r.cause)
+	err := a.store.db.QueryRow(ctx, "SELECT jid, restriction, restriction_reason, restricted_at, "+a.store.resting()+" FROM clientes c WHERE cliente = $1", int64(a.hold.Cliente())).
+		Scan(&jid, &why.Code, &why.Reason, &since, &r.left, &r.cause)
 	switch {
 	case err != nil && !errors.Is(err, sql.ErrNoRows):
 		return nil, a.fail(ctx, err)
+	case why.Code != 0:
+		why.Since = fromMicros(since)
+		restricted := &RestrictedError{Restriction: why}
+		if device, err := types.ParseJID(jid.String); err == nil && device.User != "" {
+			restricted.Phone = "+" + device.User
+		}
+		return nil, restricted
 	case jid.Valid:
 		return nil, fmt.Errorf("cliente %s: device %q has no row: %w", a.hold.Cliente(), jid.String, ErrCorrupt)
 	case r.err() != nil:
@@ -77,10 +88,12 @@ func unreadable(err error) bool {
 	return errors.Is(err, sqlstore.ErrInvalidLength) || strings.Contains(err.Error(), "sql: Scan error") // database/sql has no sentinel
 }
 
-// Answers returns nil when the store writes for this ownership.
+// Answers returns nil when the store writes for this ownership, and has room for more.
 func (a *Account) Answers(ctx context.Context) error {
-	_, err := a.put(ctx, "UPDATE clientes SET created_at = created_at FROM f WHERE cliente = $1")
-	return err
+	if _, err := a.put(ctx, "UPDATE clientes SET created_at = created_at FROM f WHERE cliente = $1"); err != nil {
+		return err
+	}
+	return a.fail(ctx, a.store.Room(ctx))
 }
 
 // fresh is a device to be paired; its stores come with its first save.
@@ -125,7 +138,7 @@ func (c *deviceContainer) PutDevice(ctx context.Context, device *wastore.Device)
 		if err := a.container.PutDevice(ctx, device); err != nil {
 			return err
 		}
-		_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = $1 WHERE cliente = $2", device.ID.String(), int64(a.hold.Cliente()))
+		_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = $1, restriction = 0 WHERE cliente = $2", device.ID.String(), int64(a.hold.Cliente()))
 		return err
 	})
 	if first {

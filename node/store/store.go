@@ -60,6 +60,7 @@ type Store struct {
 	refusal   rate.Sometimes // likewise of a value that was refused
 	books     *books
 	onRefused func()
+	probe     probe
 	// together is for databases that are not compound; nil: this one is.
 	together *together
 }
@@ -110,7 +111,7 @@ type dialect interface {
 // Open connects to the database and brings its schema up to date. Its error names the
 // address, never the password.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, failure: rate.Sometimes{Interval: failureEvery},
+	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, probe: probe{turn: make(chan struct{}, 1)}, failure: rate.Sometimes{Interval: failureEvery},
 		refusal: rate.Sometimes{First: 1, Interval: failureEvery}, onRefused: cfg.OnRefused}
 	raw, name, d, err := connect(cfg)
 	if err != nil {

@@ -42,28 +42,48 @@ type Handler struct {
 }
 
 // Serve answers one request. ErrMoved: nothing was answered, the session is somewhere else by
-// now and may be asked there.
+// now and may be asked there. ErrPending: nothing was answered, it may be asked again.
 func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Route, c ownership.Cliente, s Session) error {
 	switch route {
-	case Status:
-		h.status(ctx, c, s.Snapshot())
-	case QRCode:
-		h.qrCode(ctx, s.Snapshot())
-	case QR:
-		h.qr(ctx, s.Snapshot())
 	case Send:
 		return h.send(ctx, life, c, s)
-	case HubSession:
-		h.hubSession(ctx, c, s.Snapshot())
 	case HubQR:
-		h.hubQR(ctx, life, s)
+		return h.hubQR(ctx, life, s)
+	}
+	anew := false // the request begins a pairing: whoever is told that a QR is needed gets one
+	if route == QRCode || route == QR {
+		before := s.Snapshot().State
+		anew = stateTable[before].needsQR && before != QRRequired && s.RenewQR(life) == nil
+	}
+	now, err := settled(life, s)
+	if err != nil {
+		return err
+	}
+	if now.LastError.Code != "" { // the bodies are the contract's, to the byte; why is said beside them
+		ctx.Response.Header.Set(headerError, printable(now.LastError.Code+": "+now.LastError.Message))
+	}
+	switch route {
+	case Status:
+		h.status(ctx, c, now)
+	case QRCode:
+		h.qrCode(ctx, now)
+	case QR:
+		if anew {
+			now = firstQR(life, s)
+		}
+		h.qr(ctx, now)
+	case HubSession:
+		h.hubSession(ctx, c, now)
 	case FrontStatus:
-		h.frontStatus(ctx, c, s.Snapshot())
+		h.frontStatus(ctx, c, now)
 	case Connect:
-		h.connect(ctx, s.Snapshot())
+		h.connect(ctx, now)
 	}
 	return nil
 }
+
+// headerError is where an answer says what went wrong last with the session.
+const headerError = "X-Session-Error"
 
 // printable makes a text fit for a header.
 func printable(text string) string {
@@ -111,6 +131,26 @@ func (h *Handler) qrCode(ctx *fasthttp.RequestCtx, now Snapshot) {
 	}
 }
 
+// firstQR waits a moment for the QR of a pairing that has just begun: GET /qr knows no "not yet".
+func firstQR(life context.Context, s Session) Snapshot {
+	timer := time.NewTimer(readWait)
+	defer timer.Stop()
+	for {
+		changed := s.Changed()
+		now := s.Snapshot()
+		if now.State != Initializing || now.LastError.Code != "" {
+			return now
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return now
+		case <-life.Done():
+			return now
+		}
+	}
+}
+
 func (h *Handler) qr(ctx *fasthttp.RequestCtx, now Snapshot) {
 	if picture := h.picture(now); picture != nil {
 		JSON(ctx, fasthttp.StatusOK, struct {
@@ -144,6 +184,12 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 		BodyHash: sha256.Sum256([]byte(strconv.Itoa(len(to)) + ":" + to + text))}
 	for {
 		now := h.awaitReady(life, s)
+		if now.Ending {
+			return ErrMoved // its successor may be READY long before this one's time is up
+		}
+		if now.Pending {
+			return ErrPending
+		}
 		if now.State != Ready {
 			refuseNotReady(ctx, now)
 			return nil
@@ -188,7 +234,7 @@ func (h *Handler) awaitReady(life context.Context, s Session) Snapshot {
 	for {
 		changed := s.Changed()
 		now := s.Snapshot()
-		if !onItsWay(now.State) {
+		if now.Ending || !now.Pending && !onItsWay(now.State) {
 			return now
 		}
 		select {

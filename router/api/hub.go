@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -35,9 +36,9 @@ func hubStatus(s State) string {
 		return "qr_required"
 	case Reconnecting, DisconnectedRecoverable:
 		return "connecting"
-	case DisconnectedLogout, DisconnectedBanned:
+	case DisconnectedLogout:
 		return "disconnected"
-	case AuthFailure, Error:
+	case AuthFailure, Error, DisconnectedBanned:
 		return "error"
 	}
 	return "init"
@@ -65,37 +66,75 @@ func (h *Handler) hubSession(ctx *fasthttp.RequestCtx, c ownership.Cliente, now 
 }
 
 // hubQR returns the QR that is due, and waits for one that is on its way.
-func (h *Handler) hubQR(ctx *fasthttp.RequestCtx, life context.Context, s Session) {
-	err := s.RenewQR(life)
+func (h *Handler) hubQR(ctx *fasthttp.RequestCtx, life context.Context, s Session) error {
+	if err := s.RenewQR(life); err != nil && !errors.Is(err, ErrAlreadyPaired) { // the state says of that
+		Refuse(ctx, fasthttp.StatusInternalServerError, "QR_GENERATION_FAILED", err.Error())
+		return nil
+	}
 	timer := time.NewTimer(h.QRWait)
 	defer timer.Stop()
-	for err == nil {
+	var why error // it fails, as far as is known, and goes on trying
+	for {
 		changed := s.Changed()
 		now := s.Snapshot()
-		if picture := h.picture(now); picture != nil && time.Now().Before(now.QRExpires) {
+		picture, err := h.hubPicture(now)
+		switch {
+		case now.Ending:
+			return ErrMoved
+		case err != nil && now.State == Initializing:
+			if why == nil {
+				timer.Reset(secondChance)
+			}
+			why = err
+		case errors.Is(err, ErrAlreadyPaired):
+			Refuse(ctx, fasthttp.StatusConflict, "SESSION_ALREADY_CONNECTED", "Session is already connected")
+			return nil
+		case err != nil:
+			Refuse(ctx, fasthttp.StatusInternalServerError, "QR_GENERATION_FAILED", err.Error())
+			return nil
+		case picture != nil:
 			JSON(ctx, fasthttp.StatusOK, struct {
 				QR      string  `json:"qr_string"`
 				Expires *string `json:"qr_expires_at"`
 			}{*picture, instant(now.QRExpires)})
-			return
-		}
-		if now.State == Ready || now.State == Reconnecting {
-			err = ErrAlreadyPaired
-			break
+			return nil
 		}
 		select {
 		case <-changed:
 		case <-timer.C:
-			err = errors.New("no QR code was generated in time")
+			if why == nil {
+				why = errors.New("WhatsApp has not sent a QR code yet - try again")
+			}
+			Refuse(ctx, fasthttp.StatusInternalServerError, "QR_GENERATION_FAILED", why.Error())
+			return nil
 		case <-life.Done():
-			err = life.Err()
+			return ErrPending
 		}
 	}
-	if errors.Is(err, ErrAlreadyPaired) {
-		Refuse(ctx, fasthttp.StatusConflict, "SESSION_ALREADY_CONNECTED", "Session is already connected")
-		return
+}
+
+// secondChance is how long a QR is waited for where the last attempt at one has failed: the next may be
+// under way.
+const secondChance = time.Second
+
+// hubPicture is the QR that is due; nil without an error: it is on its way. Its error says why none comes.
+func (h *Handler) hubPicture(now Snapshot) (*string, error) {
+	reason := fmt.Errorf("%s: %s", now.LastError.Code, now.LastError.Message)
+	switch {
+	case now.Pending:
+		return nil, nil
+	case now.State == DisconnectedBanned, now.State == Error, now.State == AuthFailure, now.State == DisconnectedLogout:
+		return nil, reason // the last two: no pairing could be begun, or it was refused
+	case now.State == Initializing && now.LastError.Code != "":
+		return nil, reason // it goes on trying
+	case now.LastError.Code == storeUnavailable && now.Phone == "":
+		return nil, reason // nobody knows whether it is paired
+	case now.State == Ready, now.State == Reconnecting, now.State == DisconnectedRecoverable:
+		return nil, ErrAlreadyPaired
+	case time.Now().Before(now.QRExpires):
+		return h.picture(now), nil
 	}
-	Refuse(ctx, fasthttp.StatusInternalServerError, "QR_GENERATION_FAILED", err.Error())
+	return nil, nil
 }
 
 type frontBody struct {

@@ -28,6 +28,9 @@ const (
 // Snapshot is a session at one moment. Zero times: never.
 type Snapshot struct {
 	State          State
+	Pending        bool      // the state is about to be known
+	Ending         bool      // the session is over, or about to be
+	Since          time.Time // since when it is on its way, where it is
 	Attempts       int
 	QR             string // the raw code, in QRRequired
 	QRExpires      time.Time
@@ -35,11 +38,21 @@ type Snapshot struct {
 	ConnectedAt    time.Time
 	DisconnectedAt time.Time
 	Phone          string // "+549..." or ""
+	LID            string // digits or ""
+	Name           string
+	Restriction    Restriction
 	LastError      ErrorInfo
 }
 
 // ErrorInfo is the last thing that went wrong.
 type ErrorInfo struct{ Code, Message string }
+
+// Restriction is what WhatsApp has put on an account for good; the zero value is none.
+type Restriction struct {
+	Code   int
+	Reason string
+	Since  time.Time
+}
 
 // Message is what a caller asks to be sent.
 type Message struct {
@@ -58,7 +71,10 @@ type Session interface {
 	Snapshot() Snapshot
 	Changed() <-chan struct{} // closed at the next change; to be taken before Snapshot
 	Send(ctx context.Context, m Message) (Sent, error)
+	// RenewQR sees to it that a QR is on its way where the cliente needs one.
 	RenewQR(ctx context.Context) error
+	// Restart makes the session begin anew, at once.
+	Restart(ctx context.Context) error
 }
 
 // Refusal is an error code of WhatsApp's in answer to a send. Nothing was delivered.
@@ -70,7 +86,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Message }
 
-// What a Session's Send and RenewQR return; the table in errors.go maps them to HTTP.
+// What a Session's methods return; errorTable maps them to HTTP.
 var (
 	ErrNotReady         = errors.New("session is not ready")
 	ErrInvalidRecipient = errors.New("invalid recipient")

@@ -28,9 +28,6 @@ const usualBody = 512
 
 func (h *Handler) status(ctx *fasthttp.RequestCtx, c ownership.Cliente, now Snapshot) {
 	t := stateTable[now.State]
-	if now.LastError.Code != "" { // the body is the contract's, to the byte; why is said beside it
-		ctx.Response.Header.Set("X-Session-Error", printable(now.LastError.Code+": "+now.LastError.Message))
-	}
 	body := statusBody{
 		Cliente: c, Connected: t.connected, State: now.State, Status: now.State, Attempts: now.Attempts, MaxAttempts: h.MaxReconnections,
 		CanSend: t.canSend, NeedsQR: t.needsQR, Recoverable: t.recoverable, Action: t.action, QRCodeBase64: h.picture(now),
