@@ -129,7 +129,7 @@ func TestFaultB2RefusedIsSetAside(t *testing.T) {
 		counted := 0
 		s.onRefused = func() { counted++ }
 		_, device, _ := paired(t, s, 5, 10, "5491100000001")
-		check := "ALTER TABLE whatsmeow_contacts ADD COLUMN c INTEGER DEFAULT 1; CREATE TRIGGER r BEFORE INSERT ON whatsmeow_contacts WHEN NEW.push_name = 'bad' BEGIN INSERT INTO clientes VALUES (NULL, NULL, NULL); END"
+		check := "ALTER TABLE whatsmeow_contacts ADD COLUMN c INTEGER DEFAULT 1; CREATE TRIGGER r BEFORE INSERT ON whatsmeow_contacts WHEN NEW.push_name = 'bad' BEGIN INSERT INTO clientes (cliente, jid, created_at) VALUES (NULL, NULL, NULL); END"
 		if s.Kind() == "postgres" {
 			check = "ALTER TABLE whatsmeow_contacts ADD CHECK (push_name <> 'bad')"
 		}
