@@ -23,13 +23,8 @@ type Limits struct {
 }
 
 func (l Limits) complete() Limits {
-<<<<<<< HEAD
-	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, Unreachable: 8 * time.Second,
-		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Peer: 4096, Waiting: 4096}
-=======
 	defaults := Limits{Answer: 25 * time.Second, Read: 10 * time.Second, Idle: 90 * time.Second, ReadyWait: 15 * time.Second, QRWait: 4 * time.Second,
-		Unreachable: 8 * time.Second, Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Waiting: 4096}
->>>>>>> 07a1a7a (session: what a connection's end asks for is decided in one place, without clock and I/O)
+		Unreachable: 8 * time.Second, Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Peer: 4096, Waiting: 4096}
 	for _, d := range []struct{ have, want *time.Duration }{
 		{&l.Answer, &defaults.Answer}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle}, {&l.ReadyWait, &defaults.ReadyWait}, {&l.QRWait, &defaults.QRWait},
 		{&l.Unreachable, &defaults.Unreachable},
