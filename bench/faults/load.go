@@ -149,7 +149,7 @@ func (l *load) write(ctx context.Context, pace time.Duration) {
 		at := time.Now()
 		// Without ctx: what the emulator has begun must be in our books.
 		from := l.world.writerTo(c)
-		id, err := l.world.Emulator.SendMessage(context.WithoutCancel(ctx), from, cluster.NumberOf(c), fmt.Sprintf("to %s: %d", c, n))
+		id, err := l.world.Emulator.SendMessage(context.WithoutCancel(ctx), from, cluster.NumberOf(c), l.world.letterTo(c, n))
 		if err != nil {
 			l.world.trouble(fmt.Errorf("phone %s writes to cliente %s: %w", from, c, err))
 			continue

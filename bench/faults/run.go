@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"session-manager/bench/cluster"
 )
 
 // ErrBroken: a promise was broken, or a scenario could not be carried out. The report says which.
@@ -47,6 +49,7 @@ type scenario struct {
 	cuts     bool    // needs networks of its own: root
 	etcd     int     // how many members it has; 0: one
 	nodeArgs func(o Options) []string
+	cluster  func(o Options, c *cluster.Options) error // changes what it is made of
 	run      func(ctx context.Context, w *world, r *Result) error
 }
 

@@ -36,6 +36,7 @@ type world struct {
 	crossing  bool                         // letters come from whom the cliente writes to
 	groups    map[ownership.Cliente]string // JIDs of groups of a cliente and its friend, where there are any
 	forgetful bool                         // phones lose sessions: that they cannot decrypt is as it should be
+	strange   bool                         // who writes, and what, holds what the store refuses
 	begun     emulator.Stats               // when the clientes were paired
 
 	mu       sync.Mutex // guards what follows
@@ -47,6 +48,11 @@ type world struct {
 func begin(ctx context.Context, o Options, s scenario, nodeArgs ...string) (*world, error) {
 	w := &world{o: o}
 	co := cluster.Options{Nodes: nodes, BinDir: o.BinDir, Dir: o.Dir, Store: cluster.Postgres, Etcd: s.etcd, Emulator: true, FewPrekeys: true, NodeArgs: nodeArgs}
+	if s.cluster != nil {
+		if err := s.cluster(o, &co); err != nil {
+			return nil, err
+		}
+	}
 	if s.cuts {
 		network, err := newNetwork(ctx)
 		if err != nil {
@@ -86,8 +92,10 @@ func (w *world) settle(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if w.audit, err = newAudit(ctx, w.Store.URL()); err != nil {
-		return err
+	if w.Store.Server != nil { // there is a Postgres
+		if w.audit, err = newAudit(ctx, w.Store.URL()); err != nil {
+			return err
+		}
 	}
 	if err := w.pair(ctx); err != nil {
 		return err
@@ -143,10 +151,22 @@ func (w *world) recipient(c ownership.Cliente, n int) string {
 // writerTo is who writes to a cliente: somebody else, except where letters are to cross. What
 // crosses needs no fault to go wrong, and would be in the way of what a fault does.
 func (w *world) writerTo(c ownership.Cliente) string {
-	if w.crossing {
+	switch {
+	case w.strange:
+		return stranger
+	case w.crossing:
 		return friendOf(c)
 	}
 	return friend(int(c+1) % friends)
+}
+
+// letterTo is the text of the n-th letter.
+func (w *world) letterTo(c ownership.Cliente, n int) string {
+	text := fmt.Sprintf("to %s: %d", c, n)
+	if w.strange && n%2 == 1 {
+		text += "\x00 and more"
+	}
+	return text
 }
 
 // trouble books that the harness could not do what it should have.
@@ -192,6 +212,7 @@ func (w *world) allReady(ctx context.Context, limit time.Duration) (not []string
 
 func (w *world) close() error {
 	var errs []error
+	caller.CloseIdleConnections()
 	if w.balancer != nil {
 		w.balancer.close()
 	}
