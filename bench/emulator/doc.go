@@ -21,7 +21,9 @@
 // # Phones
 //
 // POST /phones/{number}/messages, /react, /edit and /revoke have a phone write (Writing says what each
-// takes), to a person or a group; /reinstall has it installed anew, /forget lose its sessions.
+// takes), to a person or a group; /reinstall has it installed anew, /forget lose its sessions. GET
+// /phones/{number}/inbox and /sent show what it received, and what its linked devices sent, with what
+// has been done to each message since (Content).
 //
 // # Locks
 //

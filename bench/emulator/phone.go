@@ -29,8 +29,11 @@ type phone struct {
 	inbox   []*Message
 	seen    map[messageKey]*Message
 	sent    map[string]*sentMessage // by ID, for retries
-	copies  []SentCopy
-	retries map[messageKey]int // how often it asked
+	copies  []*SentCopy
+	shown   map[messageKey]*Content  // what is listed in inbox and copies
+	secrets map[messageKey][]byte    // of what is shown, where it brought one
+	early   map[messageKey][]*change // to messages that have not come
+	retries map[messageKey]int       // how often it asked
 	devices map[string]chainOrder
 }
 
@@ -49,21 +52,21 @@ type sentMessage struct {
 // Message is one entry of a phone's inbox.
 type Message struct {
 	ID         string    `json:"id"`
-	From       string    `json:"from"`        // number of the account
-	FromDevice string    `json:"from_device"` // JID in number form
-	Text       string    `json:"text"`
-	At         time.Time `json:"at"`     // of the first arrival
-	Copies     int       `json:"copies"` // arrivals of this ID; the phone shows one
-	Chat       string    `json:"chat,omitempty"`
+	From       string    `json:"from"`           // number of the account
+	FromDevice string    `json:"from_device"`    // JID in number form
+	At         time.Time `json:"at"`             // of the first arrival
+	Copies     int       `json:"copies"`         // arrivals of this ID; the phone shows one
+	Chat       string    `json:"chat,omitempty"` // of a group
+	Content
 }
 
 // SentCopy is a message that one of the phone's linked devices sent: the phone gets a copy.
 type SentCopy struct {
 	ID         string    `json:"id"`
-	To         string    `json:"to"`
+	To         string    `json:"to"` // number, or a group's JID
 	FromDevice string    `json:"from_device"`
-	Text       string    `json:"text"`
 	At         time.Time `json:"at"`
+	Content
 }
 
 func newPhone(e *Emulator, a *account) *phone {
@@ -72,6 +75,9 @@ func newPhone(e *Emulator, a *account) *phone {
 		account: a,
 		seen:    make(map[messageKey]*Message),
 		sent:    make(map[string]*sentMessage),
+		shown:   make(map[messageKey]*Content),
+		secrets: make(map[messageKey][]byte),
+		early:   make(map[messageKey][]*change),
 		retries: make(map[messageKey]int),
 		devices: make(map[string]chainOrder),
 	}
@@ -203,7 +209,11 @@ func (e *Emulator) Sent(number string) ([]SentCopy, error) {
 	a.phone.mail.caughtUp()
 	a.phone.mu.Lock()
 	defer a.phone.mu.Unlock()
-	return append([]SentCopy{}, a.phone.copies...), nil
+	out := make([]SentCopy, len(a.phone.copies))
+	for i, c := range a.phone.copies {
+		out[i] = *c
+	}
+	return out, nil
 }
 
 // newMessageID is an ID as phones make them.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.mau.fi/libsignal/groups"
 	"go.mau.fi/libsignal/protocol"
@@ -199,48 +198,6 @@ func (p *phone) takeSenderKey(skdm *waE2E.SenderKeyDistributionMessage, sender t
 	}
 	name := protocol.NewSenderKeyName(skdm.GetGroupID(), sender.SignalAddress())
 	return groups.NewGroupSessionBuilder(p.store, signal).Process(context.Background(), name, message)
-}
-
-// take shows a decrypted message, unless its ID was shown before: recipients drop a second
-// copy silently.
-func (p *phone) take(n *node, key messageKey, sender types.JID, message *waE2E.Message) {
-	delete(p.retries, key)
-	if dsm := message.GetDeviceSentMessage(); dsm != nil && sender.User == p.account.lid.User {
-		if p.seen[key] == nil {
-			p.seen[key] = &Message{ID: key.id, Copies: 1}
-			p.copies = append(p.copies, SentCopy{ID: key.id, To: jid(n, "peer_recipient_pn").User, FromDevice: p.deviceName(sender), Text: textOf(dsm.GetMessage()), At: time.Now()})
-		}
-		return
-	}
-	if text(n, "category") == "peer" {
-		if asksForKey(message) {
-			p.shareKeyAgain(sender)
-		}
-		return // a request of an own device: nothing to show
-	}
-	if p.seen[key] != nil {
-		p.countCopy(key, sender)
-		return
-	}
-	m := &Message{ID: key.id, From: p.numberOf(sender), FromDevice: p.deviceName(sender), Text: textOf(message), At: time.Now(), Copies: 1}
-	if chat := jid(n, "from"); chat.Server == types.GroupServer {
-		m.Chat = chat.String()
-	}
-	p.seen[key] = m
-	p.inbox = append(p.inbox, m)
-	p.event(KindInbox, sender, key.id, "")
-}
-
-func (p *phone) countCopy(key messageKey, sender types.JID) {
-	p.seen[key].Copies++
-	p.event(KindCopy, sender, key.id, "")
-}
-
-func textOf(m *waE2E.Message) string {
-	if t := m.GetConversation(); t != "" {
-		return t
-	}
-	return m.GetExtendedTextMessage().GetText()
 }
 
 func (p *phone) event(kind string, sender types.JID, id, detail string) {
