@@ -25,7 +25,16 @@ type trustedKey struct{}
 type caller struct{ grant *keys.Grant }
 
 func (c caller) allows(id ownership.Cliente) bool { return c.grant == nil || c.grant.Allows(id) }
-func (c caller) operates() bool                   { return c.grant == nil || c.grant.All }
+
+// name is that of the caller's key; "": none is needed.
+func (c caller) name() string {
+	if c.grant == nil {
+		return ""
+	}
+	return c.grant.Name
+}
+
+func (c caller) operates() bool { return c.grant == nil || c.grant.All }
 
 // authenticate finds out who calls. Where it returns false it has answered 401.
 func (r *Router) authenticate(ctx *fasthttp.RequestCtx) (caller, bool) {

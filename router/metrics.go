@@ -46,7 +46,6 @@ type kindKeyType struct{}
 
 type metrics struct {
 	requests *prometheus.CounterVec // by route and status
-	waiting  prometheus.Gauge
 	panics   prometheus.Counter
 	// strangers are connections and requests between nodes that one side refused.
 	strangers prometheus.Counter
@@ -68,12 +67,10 @@ const (
 	wheres
 )
 
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics(r prometheus.Registerer, waiting *places) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_http_requests_total", Help: "Requests served, by route and status."}, []string{"route", "status"}),
-		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "session_manager_requests_waiting", Help: "Requests that wait for a cliente's owner."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_http_panics_total", Help: "Panics that were kept within one request."}),
 		strangers: prometheus.NewCounter(prometheus.CounterOpts{
@@ -92,7 +89,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			m.attempts[w][o] = attempts.WithLabelValues(name, ended)
 		}
 	}
-	r.MustRegister(m.requests, duration, attempts, m.waiting, m.panics, m.strangers)
+	r.MustRegister(m.requests, duration, attempts, m.panics, m.strangers, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "session_manager_requests_waiting", Help: "Requests that wait for a cliente's owner.",
+	}, func() float64 { return float64(waiting.Load()) }))
 	return m
 }
 

@@ -70,6 +70,10 @@ func (r *Router) serveOperator(ctx *fasthttp.RequestCtx, who caller) bool {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
 		return true
 	}
+	if !r.enter(ctx) {
+		return true
+	}
+	defer r.operates.Add(-1)
 	if owners {
 		c, err := ownership.ParseCliente(string(number))
 		if err != nil {
@@ -92,4 +96,14 @@ func (r *Router) serveOperator(ctx *fasthttp.RequestCtx, who caller) bool {
 		ctx.SetBody(console)
 	}
 	return true
+}
+
+// enter bounds the operator's requests in flight. Where it returns false it has answered 503.
+func (r *Router) enter(ctx *fasthttp.RequestCtx) bool {
+	if r.operates.Add(1) <= r.cfg.Limits.Operator {
+		return true
+	}
+	r.operates.Add(-1)
+	api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "SERVER_BUSY", "Too many requests of the operator's routes at once - retry")
+	return false
 }

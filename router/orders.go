@@ -49,7 +49,11 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
 		return true
 	}
-	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Answer)
+	if !r.enter(ctx) {
+		return true
+	}
+	defer r.operates.Add(-1)
+	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Look)
 	defer cancel()
 	if isDrain {
 		r.ordered(ctx, r.cfg.Orders.SetDrain(life, node, put))

@@ -79,6 +79,11 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 	} else if t.route == api.Send && len(key) == 0 {
 		ctx.Request.Header.Set(headerKey, ulid.Make().String())
 	}
+	if !r.crowds.join(t.cliente) {
+		crowded(ctx)
+		return
+	}
+	defer r.crowds.leave(t.cliente)
 	if t.route == api.HubSession && !r.known(ctx, t.cliente) {
 		return
 	}
@@ -87,7 +92,12 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	defer b.release()
-	r.route(ctx, t)
+	r.route(ctx, t, grant)
+}
+
+// crowded says that nothing was carried out, as too much is under way.
+func crowded(ctx *fasthttp.RequestCtx) {
+	api.Refuse(ctx, fasthttp.StatusServiceUnavailable, "SESSION_BUSY", "Too many requests of this cliente at once - retry")
 }
 
 // nameDefault puts the default cliente into a request that names none.
@@ -99,7 +109,7 @@ func (r *Router) nameDefault(ctx *fasthttp.RequestCtx) {
 
 // known answers 404 for a cliente that never existed: asking for its session creates none.
 func (r *Router) known(ctx *fasthttp.RequestCtx, c ownership.Cliente) bool {
-	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Answer)
+	life, cancel := context.WithDeadline(r.life, ctx.Time().Add(r.cfg.Limits.Look))
 	defer cancel()
 	known, err := r.cfg.Operator.Known(life, c)
 	switch {
@@ -112,20 +122,19 @@ func (r *Router) known(ctx *fasthttp.RequestCtx, c ownership.Cliente) bool {
 }
 
 // route gets the request to the cliente's owner, wherever that is and moves to.
-func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
+func (r *Router) route(ctx *fasthttp.RequestCtx, t target, who caller) {
 	if r.serveRunning(ctx, t) {
 		r.metrics.attempts[here][answered].Inc()
 		return
 	}
-	deadline := ctx.Time().Add(r.cfg.Limits.Answer)
+	deadline := ctx.Time().Add(r.cfg.Limits.of(t.route))
 	// No attempt begins that could not end in time: one that is cut off has an unknown outcome.
 	last := deadline.Add(-min(reserve+dialTimeout, time.Until(deadline)/4))
 	pause := firstPause
 	waits := false
 	defer func() {
 		if waits {
-			r.waiting.Add(-1)
-			r.metrics.waiting.Dec()
+			r.waiting.giveBack(who.name())
 		}
 	}()
 	var why error
@@ -140,6 +149,10 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 		case answered:
 			return
 		case timedOut:
+			if t.route != api.Send { // to look twice changes nothing
+				r.unavailable(ctx, "the session's owner did not answer in time")
+				return
+			}
 			api.Refuse(ctx, fasthttp.StatusGatewayTimeout, "OUTCOME_UNKNOWN", "The session's owner did not answer in time - outcome unknown")
 			return
 		case broken:
@@ -155,12 +168,10 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target) {
 			return
 		}
 		if !waits {
-			if waits = r.waiting.Add(1) <= r.cfg.Limits.Waiting; !waits {
-				r.waiting.Add(-1)
+			if waits = r.waiting.take(who.name(), r.cfg.Limits.Waiting); !waits {
 				r.giveUp(ctx, lost, "too many requests wait for their owners")
 				return
 			}
-			r.metrics.waiting.Inc()
 		}
 		timer := time.NewTimer(min(pause, time.Until(last)))
 		select {
@@ -281,14 +292,14 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	defer b.release()
-	r.serveOwned(ctx, t, r.callersDeadline(ctx))
+	r.serveOwned(ctx, t, r.callersDeadline(ctx, t.route))
 	ctx.Response.Header.Set(headerStreams, streamsVersion)
 }
 
 // callersDeadline is when the caller of a forwarded request gives up: as the other node says; one of
 // a release before says nothing.
-func (r *Router) callersDeadline(ctx *fasthttp.RequestCtx) time.Time {
-	left := r.cfg.Limits.Answer
+func (r *Router) callersDeadline(ctx *fasthttp.RequestCtx, route api.Route) time.Time {
+	left := r.cfg.Limits.of(route)
 	if said, err := strconv.ParseUint(string(ctx.Request.Header.Peek(headerLeft)), 10, 31); err == nil {
 		left = min(left, time.Duration(said)*time.Millisecond)
 	}
@@ -298,6 +309,11 @@ func (r *Router) callersDeadline(ctx *fasthttp.RequestCtx) time.Time {
 // serveOwned serves another node's request if this node owns the cliente, or is to.
 func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, deadline time.Time) {
 	ctx.SetUserValue(kindKey, nodes(t.route))
+	if !r.crowds.join(t.cliente) {
+		crowded(ctx)
+		return
+	}
+	defer r.crowds.leave(t.cliente)
 	if r.serveRunning(ctx, t) {
 		return
 	}

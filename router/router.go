@@ -107,7 +107,9 @@ type Router struct {
 	metrics  *metrics
 	scrape   fasthttp.RequestHandler
 	bodies   *bodies
-	waiting  atomic.Int64
+	crowds   *crowds
+	waiting  places
+	operates atomic.Int64 // requests of the operator's routes in flight
 	leaving  atomic.Bool
 	standing standing
 	peers    peers
@@ -134,14 +136,16 @@ func New(cfg Config) (*Router, error) {
 	}
 	cfg.Limits = cfg.Limits.complete()
 	r := &Router{
-		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registry),
+		cfg: cfg, log: cfg.Log,
 		handler: &api.Handler{MaxReconnections: maxReconnections, ReadyWait: cfg.Limits.ReadyWait, QRWait: cfg.Limits.QRWait},
 		scrape:  fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{})),
 	}
+	r.metrics = newMetrics(cfg.Registry, &r.waiting)
 	r.ids.prefix = cfg.Incarnation[max(0, len(cfg.Incarnation)-10):] + "-" // a ULID ends in 10 random characters, or more
 	dial := dialer(cfg.PeerTLS, cfg.Peers, &r.peers)
 	r.client = newClient(cfg.Limits, dial)
 	r.streams = newStreams(dial, r.peerToken, cfg.Limits.Header+cfg.Limits.Body)
+	r.crowds = newCrowds(cfg.Limits.Crowd)
 	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
