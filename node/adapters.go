@@ -54,6 +54,15 @@ func (a account) Standing(ctx context.Context, key string) (session.Send, bool, 
 	return session.Send(s), ok, storeError(err)
 }
 
+func (a account) Open() []session.Send {
+	found := a.Account.Open()
+	list := make([]session.Send, len(found))
+	for i, s := range found {
+		list[i] = session.Send(s)
+	}
+	return list
+}
+
 func (a account) PutIncoming(ctx context.Context, in session.Incoming) error {
 	return storeError(a.Account.PutIncoming(ctx, store.Incoming(in)))
 }

@@ -104,6 +104,9 @@ func (r *Router) forward(ctx *fasthttp.RequestCtx, t target, address string, dea
 		ctx.Response.Reset()
 		return result, fmt.Errorf("node at %s: %w", address, err)
 	}
+	if len(ctx.Response.Header.Peek(api.HeaderTell)) > 0 {
+		ctx.Response.Header.Set(api.HeaderTell, address)
+	}
 	return result, nil
 }
 

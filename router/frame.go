@@ -19,11 +19,14 @@ import (
 //
 //	every frame   length of what follows these two numbers (4 bytes), number of the request (4)
 //	a request     route (1), cliente (8), milliseconds left (4), lengths of key (1) and ID (1), key, ID, body
+//	told          as a request, of number 0 and without a body; no answer comes (tell.go)
 //	an answer     status (2), count of headers (1), of each: length (1), name, length (2), value; body
 //
 // Whoever changes them gives streamsVersion another number; nodes of two versions ask one another by HTTP.
 // Version 1 had neither the time that is left nor the ID.
 const (
+	told = api.Route(255) // the route of that frame
+
 	frameHead   = 8
 	requestHead = 15
 	answerHead  = 3

@@ -40,6 +40,7 @@ type fakeSession struct {
 	onSend  func() // before the answer
 	renew   error
 	restart error
+	told    []string // keys
 }
 
 func newFakeSession(s api.Snapshot) *fakeSession {
@@ -75,6 +76,12 @@ func (s *fakeSession) Send(_ context.Context, m api.Message) (api.Sent, error) {
 		hook()
 	}
 	return api.Sent{MessageID: "3EB0ID", Timestamp: time.Now()}, err
+}
+
+func (s *fakeSession) Told(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, key)
 }
 
 func (s *fakeSession) RenewQR(context.Context) error { return s.renew }

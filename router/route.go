@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/valyala/fasthttp"
 
+	"session-manager/node/keyless"
 	"session-manager/node/ownership"
 	"session-manager/router/api"
 )
@@ -77,7 +77,8 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 		api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", "Idempotency-Key must be 1 to 255 visible ASCII characters")
 		return
 	} else if t.route == api.Send && len(key) == 0 {
-		ctx.Request.Header.Set(headerKey, ulid.Make().String())
+		ctx.Request.Header.Set(headerKey, keyless.NewKey())
+		defer r.tellOnceWritten(ctx, t.cliente)
 	}
 	if !r.crowds.join(t.cliente) {
 		crowded(ctx)
@@ -280,7 +281,7 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 		r.serveStream(ctx)
 		return
 	}
-	if r.serveOpen(ctx) {
+	if r.serveOpen(ctx) || r.serveTold(ctx) {
 		return
 	}
 	t, ok := parseTarget(ctx)

@@ -121,6 +121,8 @@ type Router struct {
 	life context.Context // ends at Shutdown's deadline: requests still under way give up
 	end  context.CancelFunc
 	once sync.Once
+
+	tells tells
 }
 
 //go:embed openapi.yaml
@@ -234,6 +236,7 @@ func (r *Router) Shutdown(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, r.end)
 		defer stop()
 		err = errors.Join(r.public.ShutdownWithContext(ctx), r.trusted.ShutdownWithContext(ctx), r.peer.ShutdownWithContext(ctx))
+		r.tells.close()
 		r.streams.close()
 		r.streamed.close()
 		err = errors.Join(err, r.streamed.wait(ctx))

@@ -46,6 +46,12 @@ func (r *Router) serveFrames(c net.Conn) {
 		if err != nil {
 			break
 		}
+		if q.route == told {
+			r.hear(q.cliente, string(q.key))
+			q.clear()
+			r.received.Put(q)
+			continue
+		}
 		slots <- struct{}{}
 		serving.Go(func() {
 			r.serveFrame(q)

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // early is by how much a deadline may be early. It is never late.
@@ -21,6 +23,8 @@ type unhurried struct {
 	net.Conn
 	read, write deadline
 	usual       atomic.Bool
+	raw         syscall.Conn
+	written     []func() // called once what is under way has been written; by whoever writes
 }
 
 // deadline is what was asked for, and what was set last.
@@ -51,7 +55,37 @@ func (c *unhurried) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.Conn.Write(b)
+	if len(c.written) == 0 {
+		return c.Conn.Write(b)
+	}
+	calls := c.written
+	c.written = nil
+	there := !hungUp(c.raw) // before the write: who has its answer may hang up at once
+	n, err := c.Conn.Write(b)
+	if there && err == nil {
+		for _, call := range calls {
+			call()
+		}
+	}
+	return n, err
+}
+
+// onceWritten has call called when the next answer has been written without an error, to a caller who has not
+// hung up. It is for the goroutine that writes.
+func (c *unhurried) onceWritten(call func()) { c.written = append(c.written, call) }
+
+// hungUp says whether the other side has closed the connection, which a write does not notice.
+func hungUp(c syscall.Conn) (gone bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	err = raw.Control(func(fd uintptr) {
+		var one [1]byte
+		n, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		gone = err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
+	})
+	return gone || err != nil
 }
 
 // SetReadDeadline is for the next Read.
@@ -86,8 +120,8 @@ func (l unhurriedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := c.(syscall.Conn); ok {
-		return &unhurried{Conn: newSocket(c)}, nil
+	if raw, ok := c.(syscall.Conn); ok {
+		return &unhurried{Conn: newSocket(c), raw: raw}, nil
 	}
 	return c, nil
 }

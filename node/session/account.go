@@ -22,6 +22,10 @@ type Account interface {
 	Standing(ctx context.Context, key string) (Send, bool, error)
 	// Finish books the acknowledgement of a stored send, soon.
 	Finish(key string, at time.Time)
+	// Told books, soon, that the caller of a send without a key of its own has its answer.
+	Told(key string)
+	// Open are the sends without a key that nobody was told of yet, as the load of the device has found them.
+	Open() []Send
 	// PutIncoming stores an incoming event, once however often it comes. ErrRefused, ErrStoreUnavailable.
 	PutIncoming(ctx context.Context, in Incoming) error
 	// OnFailure returns a ctx under which failed is called for each call, of the device's stores
@@ -63,6 +67,7 @@ type Send struct {
 	BodyHash  [32]byte
 	Done      bool
 	Timestamp time.Time
+	Begun     time.Time
 }
 
 // Incoming is an event that WhatsApp delivered. Its fields are those of the store's.

@@ -38,6 +38,7 @@ func (s *Session) load() any {
 		return s.unloaded(err)
 	}
 	s.paired = device.ID != nil
+	s.bodies.add(s.account.Open())
 	s.client = s.newClient(device)
 	s.mu.Lock()
 	s.sender = s.client

@@ -12,6 +12,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
 
+	"session-manager/node/keyless"
 	"session-manager/node/ownership"
 )
 
@@ -54,12 +55,12 @@ func (s *Session) Send(ctx context.Context, m Message) (Sent, error) {
 	return sent, err
 }
 
-func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
+func (s *Session) send(ctx context.Context, m Message) (sent Sent, err error) {
 	to, err := ParseRecipient(m.To)
 	if err != nil {
 		return Sent{}, err
 	}
-	if err := s.admit(); err != nil {
+	if err = s.admit(); err != nil {
 		return Sent{}, err
 	}
 	defer s.leave()
@@ -68,8 +69,16 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 		return Sent{}, err
 	}
 	defer func() { <-s.turn }()
-	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key, m.BodyHash), BodyHash: m.BodyHash}
 	stored, tried := false, false // the send stands in the store; a frame may have left
+	if keyless.Is(m.Key) {
+		body, claimErr := s.bodies.begin(ctx, m.Key, m.BodyHash)
+		if claimErr != nil {
+			return Sent{}, claimErr
+		}
+		m.Key = body.keys[0]
+		defer func() { s.bodies.end(body, stored, err) }()
+	}
+	send := Send{Key: m.Key, MessageID: messageID(s.hold.Cliente(), m.Key, m.BodyHash), BodyHash: m.BodyHash}
 	for {
 		limit, ok := attemptLimit(ctx)
 		if !ok && tried {
@@ -93,6 +102,7 @@ func (s *Session) send(ctx context.Context, m Message) (Sent, error) {
 			case standing.BodyHash != m.BodyHash:
 				return Sent{}, ErrKeyReused
 			case standing.Done:
+				stored = true
 				return Sent{MessageID: standing.MessageID, Timestamp: standing.Timestamp}, nil
 			}
 			// Its outcome is unknown: the same ID goes out again.

@@ -33,6 +33,7 @@ type Session struct {
 	over   context.Context // ends when all of it has
 	finish context.CancelFunc
 	err    error // why it ended; written before finish
+	bodies openBodies
 
 	client *whatsmeow.Client // owned by run, as what follows; sends read it as sender
 	paired bool

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"session-manager/bench/emulator"
+	"session-manager/node/keyless"
 	"session-manager/node/ownership"
 )
 
@@ -32,7 +34,8 @@ type memory struct {
 	puts     int
 	failPuts int // so many PutIncoming fail first
 	away     bool
-	refuse   bool // PutIncoming
+	told     []string // keys
+	refuse   bool     // PutIncoming
 	loadErr  error
 	panics   int // so many Device calls panic first
 	stored   *RestrictedError
@@ -99,6 +102,25 @@ func (m *memory) Finish(key string, at time.Time) {
 	s := m.sends[key]
 	s.Done, s.Timestamp = true, at
 	m.sends[key] = s
+}
+
+func (m *memory) Told(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, key)
+}
+
+// Open is as the store's: every send of a minted key that nobody was told of.
+func (m *memory) Open() (list []Send) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sends {
+		if keyless.Is(s.Key) && !slices.Contains(m.told, s.Key) {
+			s.Begun = time.Now()
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 func (m *memory) PutIncoming(ctx context.Context, in Incoming) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	wastore "go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
@@ -22,8 +23,9 @@ type Account struct {
 	container *sqlstore.Container
 	events    eventLog
 
-	mu        sync.Mutex   // guards installed
+	mu        sync.Mutex   // guards what follows
 	installed *fencedStore // of the present device: it knows what is stored
+	open      []Send       // as the load of the device has found them
 }
 
 // Account is the state of the cliente that hold owns.
@@ -42,7 +44,8 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	device, also, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.resting()), int64(a.hold.Cliente())))
+	device, also, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.openSends(), a.store.resting()),
+		append([]any{int64(a.hold.Cliente())}, openSince(time.Now())...)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return a.withoutRow(ctx)
@@ -53,6 +56,9 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	}
 	a.install(device, false).uploaded.Store(int64(also.prekeys) + 1)
 	a.found(also.lastEvent, also.outbox)
+	if err := a.foundOpen(also.open); err != nil {
+		return nil, fmt.Errorf("open sends of cliente %s: %w", a.hold.Cliente(), err)
+	}
 	return device, nil
 }
 

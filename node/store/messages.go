@@ -14,6 +14,7 @@ type Send struct {
 	BodyHash  [32]byte
 	Done      bool      // WhatsApp has acknowledged it
 	Timestamp time.Time // of the acknowledgement; zero until Done
+	Begun     time.Time // when it was stored; set by Open alone
 }
 
 // Standing is the send that stands under a key; false: none.
@@ -44,4 +45,7 @@ func (a *Account) Standing(ctx context.Context, key string) (Send, bool, error) 
 }
 
 // Finish books WhatsApp's acknowledgement of a send that stands under key, soon (books.go).
-func (a *Account) Finish(key string, at time.Time) { a.store.books.enter(a, key, at) }
+func (a *Account) Finish(key string, at time.Time) { a.store.books.enter(a, key, at, false) }
+
+// Told books that the caller of a send without a key of its own has its answer, soon.
+func (a *Account) Told(key string) { a.store.books.enter(a, key, time.Time{}, true) }

@@ -268,8 +268,8 @@ func (s *fencedStore) upsertSessions(from string, args []any, sessions map[strin
 
 // insertSend is the statement that reserves a send where from has a row and nothing stands under the key.
 func insertSend(d dialect, from string, key, id, hash, now int) string {
-	return "INSERT INTO sends (cliente, key, message_id, body_hash, done, sent_at, created_at) SELECT " + d.bigint(1) + ", " + d.text(key) + ", " +
-		d.text(id) + ", " + d.blob(hash) + ", false, 0, " + d.bigint(now) + " FROM " + from + " WHERE true ON CONFLICT (cliente, key) DO NOTHING"
+	return "INSERT INTO sends (cliente, key, message_id, body_hash, done, sent_at, created_at, told) SELECT " + d.bigint(1) + ", " + d.text(key) + ", " +
+		d.text(id) + ", " + d.blob(hash) + ", false, 0, " + d.bigint(now) + ", false FROM " + from + " WHERE true ON CONFLICT (cliente, key) DO NOTHING"
 }
 
 // insertOutgoing is the statement that keeps a message for retry receipts where from has a row. The

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"session-manager/node/keyless"
 	"session-manager/node/ownership"
 )
 
@@ -201,6 +202,7 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 				OK        bool   `json:"ok"`
 				MessageID string `json:"message_id"`
 			}{true, sent.MessageID})
+			askToTell(ctx, message.Key)
 			return nil
 		case errors.Is(err, ErrMoved):
 			return err
@@ -211,7 +213,26 @@ func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownersh
 			return nil
 		}
 		refuseError(ctx, err)
+		askToTell(ctx, message.Key)
 		return nil
+	}
+}
+
+// HeaderTell of an answer asks the node that writes it to the caller to say so, once that is done. Its value is
+// Here, until another node has it: then it is the address of the one that asks.
+const (
+	HeaderTell = "X-Session-Tell"
+	Here       = "here"
+)
+
+// askToTell asks for word of an answer that says what became of a send without a key of the caller's.
+func askToTell(ctx *fasthttp.RequestCtx, key string) {
+	switch ctx.Response.StatusCode() {
+	case fasthttp.StatusServiceUnavailable, fasthttp.StatusBadGateway, fasthttp.StatusGatewayTimeout:
+		return
+	}
+	if keyless.Is(key) {
+		ctx.Response.Header.Set(HeaderTell, Here)
 	}
 }
 

@@ -75,6 +75,8 @@ type Session interface {
 	RenewQR(ctx context.Context) error
 	// Restart makes the session begin anew, at once.
 	Restart(ctx context.Context) error
+	// Told says that the caller of a send has its answer; key was minted, the caller sent none.
+	Told(key string)
 }
 
 // Refusal is an error code of WhatsApp's in answer to a send. Nothing was delivered.

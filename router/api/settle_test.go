@@ -44,6 +44,7 @@ func (s *scripted) to(now Snapshot) {
 
 func (s *scripted) Send(context.Context, Message) (Sent, error) { return Sent{}, ErrNotReady }
 func (s *scripted) Restart(context.Context) error               { return nil }
+func (s *scripted) Told(string)                                 {}
 func (s *scripted) RenewQR(context.Context) error {
 	if s.renew != nil {
 		s.renew(s)
