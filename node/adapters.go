@@ -21,6 +21,7 @@ import (
 type running interface {
 	api.Session
 	Wake()
+	Paired() bool // whether the account has credentials, as far as is known
 	Stop(cause error)
 	AfterDone(f func()) // calls f on a goroutine of its own when the session has wholly ended
 	Err() error

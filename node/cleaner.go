@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"session-manager/node/ownership"
 )
 
 // Of cleaning. It is no part of the protocol, and nothing depends on when it happens.
@@ -14,6 +16,7 @@ const (
 	cleanTimeout = 10 * time.Second      // of a statement
 	cleanMuch    = 10_000                // rows in one go that are worth a line in the log
 	crashesFor   = 7 * 24 * time.Hour    // after a rest, its crash says nothing any more
+	unpairedFor  = time.Hour             // after which a cliente that was never paired, and has no owner, is nobody's
 	silentFor    = 24 * time.Hour        // after which a process's note is nobody's; successors wait for seconds
 )
 
@@ -31,8 +34,11 @@ type cleaner struct {
 	keep      time.Duration // sends; 0: for ever
 	keeper    *keeper
 	placement *placement
+	owned     func(c ownership.Cliente) bool // by any node
 	store     interface {
 		ForgetSends(ctx context.Context, age time.Duration, limit int) (int64, error)
+		NeverPaired(ctx context.Context, age time.Duration, limit int) (map[ownership.Cliente]ownership.Token, error)
+		Forsake(ctx context.Context, c ownership.Cliente, t ownership.Token) error
 		ForgetCrashes(ctx context.Context, age time.Duration) (int64, error)
 		ForgetNotes(ctx context.Context, age time.Duration) (int64, error)
 	}
@@ -68,7 +74,10 @@ func (c *cleaner) clean(ctx context.Context) error {
 	}
 	crashes, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetCrashes(ctx, crashesFor) })
 	c.metrics.cleaned.WithLabelValues("crashes").Add(float64(crashes))
-	if err != nil || c.keep == 0 {
+	if err != nil {
+		return err
+	}
+	if err := c.forsake(ctx); err != nil || c.keep == 0 {
 		return err
 	}
 	all := int64(0)
@@ -89,6 +98,27 @@ func (c *cleaner) clean(ctx context.Context) error {
 			return nil
 		case <-time.After(cleanPause):
 		}
+	}
+	return nil
+}
+
+// forsake deletes the rows of clientes that were never paired and have no owner: their nodes died, or
+// somebody was still asking for them when their codes had run out.
+func (c *cleaner) forsake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
+	defer cancel()
+	all, err := c.store.NeverPaired(ctx, unpairedFor, cleanBatch)
+	if err != nil {
+		return err
+	}
+	for cliente, token := range all {
+		if c.owned(cliente) {
+			continue
+		}
+		if err := c.store.Forsake(ctx, cliente, token); err != nil {
+			return err
+		}
+		c.metrics.cleaned.WithLabelValues("clientes").Inc()
 	}
 	return nil
 }

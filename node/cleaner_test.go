@@ -10,17 +10,19 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"session-manager/node/ownership"
 	"session-manager/ring"
 )
 
 // fakeAttic is a store with old rows in it.
 type fakeAttic struct {
-	mu    sync.Mutex // guards what follows
-	sends int64
-	notes int64
-	err   error
-	calls int
-	keep  time.Duration
+	mu       sync.Mutex // guards what follows
+	forsaken []ownership.Cliente
+	sends    int64
+	notes    int64
+	err      error
+	calls    int
+	keep     time.Duration
 }
 
 func (f *fakeAttic) ForgetSends(_ context.Context, age time.Duration, limit int) (int64, error) {
@@ -31,6 +33,17 @@ func (f *fakeAttic) ForgetSends(_ context.Context, age time.Duration, limit int)
 	n := min(f.sends, int64(limit))
 	f.sends -= n
 	return n, f.err
+}
+
+func (f *fakeAttic) NeverPaired(context.Context, time.Duration, int) (map[ownership.Cliente]ownership.Token, error) {
+	return map[ownership.Cliente]ownership.Token{7: {Generation: 1, Revision: 7}, 8: {Generation: 1, Revision: 8}}, nil
+}
+
+func (f *fakeAttic) Forsake(_ context.Context, c ownership.Cliente, t ownership.Token) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forsaken = append(f.forsaken, c)
+	return nil
 }
 
 func (f *fakeAttic) ForgetCrashes(context.Context, time.Duration) (int64, error) { return 0, nil }
@@ -56,7 +69,8 @@ func withCleaner(t *testing.T, keep time.Duration, test func(t *testing.T, l *le
 		f := &fakeAttic{sends: cleanMuch, notes: 3}
 		m := &moverTest{leaserTest: l, changed: newSignal()}
 		c := &cleaner{node: "n1", keep: keep, keeper: l.keeper, placement: &placement{orders: m}, store: f,
-			log: slog.New(slog.NewTextHandler(&lines, nil)), metrics: newMetrics(prometheus.NewRegistry())}
+			owned: func(c ownership.Cliente) bool { return c == 7 },
+			log:   slog.New(slog.NewTextHandler(&lines, nil)), metrics: newMetrics(prometheus.NewRegistry())}
 		c.placement.ring.Store(ring.New([]string{"n1"}))
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
@@ -89,8 +103,8 @@ func TestCleaning(t *testing.T) {
 	withCleaner(t, 24*time.Hour, func(t *testing.T, _ *leaserTest, c *cleaner, f *fakeAttic, log func() string) {
 		time.Sleep(cleanEvery + time.Second)
 		f.with(func() {
-			if want := cleanMuch/cleanBatch + 1; f.sends != 0 && f.calls < want || f.notes != 0 || f.keep != 24*time.Hour {
-				t.Errorf("%d sends and %d notes left after %d calls of %v", f.sends, f.notes, f.calls, f.keep)
+			if want := cleanMuch/cleanBatch + 1; f.sends != 0 && f.calls < want || f.notes != 0 || len(f.forsaken) != 1 || f.forsaken[0] != 8 || f.keep != 24*time.Hour {
+				t.Errorf("%d sends and %d notes left after %d calls of %v; %v forsaken", f.sends, f.notes, f.calls, f.keep, f.forsaken)
 			}
 		})
 		time.Sleep(cleanEvery)

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"session-manager/node/ownership"
 	"session-manager/ring"
 	"session-manager/router"
 	"session-manager/router/api"
 )
+
+// crowdedRetry is after how long there may be room for another cliente that is not paired.
+const crowdedRetry = 30 * time.Second
 
 var errNoTaker = errors.New("no node of the cluster takes clientes now")
 
@@ -119,6 +123,9 @@ func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Sessi
 	case err == nil:
 		s.Wake()
 		return s, token, nil
+	case errors.Is(err, errCrowded):
+		return nil, ownership.Token{}, &router.Hindrance{Code: "TOO_MANY_UNPAIRED", Message: "Too many clientes wait to be paired at this node (--max-unpaired) - " +
+			"those that nobody asks for go after minutes; retry then", RetryAfter: crowdedRetry}
 	case errors.Is(err, errNoLease), errors.Is(err, errFlapping), errors.Is(err, errBarred), errors.Is(err, errSilent):
 		return nil, ownership.Token{}, fmt.Errorf("%w: %w", ownership.ErrNotOwner, err)
 	case errors.Is(err, ownership.ErrFenced), errors.Is(err, ownership.ErrLeaseLost):

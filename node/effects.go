@@ -121,6 +121,7 @@ func (k *keeper) start(en *entry, token ownership.Token) {
 		k.yielded(hold)
 		hold.End(ownership.ErrReleased)
 		k.answer(en, ownership.SessionEnded{Cause: s.Err()})
+		k.forsake(en, hold, s.Err()) // nobody waits for this
 	})
 }
 

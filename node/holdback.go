@@ -16,6 +16,7 @@ type fenceStore interface {
 	HasStopped(ctx context.Context, c ownership.Cliente) (bool, error)
 	Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error
 	Stopped(ctx context.Context, c ownership.Cliente, t ownership.Token) error
+	Forsake(ctx context.Context, c ownership.Cliente, t ownership.Token) error
 }
 
 // successions is the store's fences with the hold-back of rule 3c: after the raise, and before

@@ -29,6 +29,9 @@ type fences interface {
 	Swap(ctx context.Context, c ownership.Cliente, old, t ownership.Token) error
 	// Stopped says that the session under the token has ended, to a successor that waits for it.
 	Stopped(ctx context.Context, c ownership.Cliente, t ownership.Token) error
+	// Forsake deletes what is stored of a cliente that was never paired, its fence excepted, where that
+	// stands at the token.
+	Forsake(ctx context.Context, c ownership.Cliente, t ownership.Token) error
 }
 
 // starter starts sessions.
@@ -60,6 +63,7 @@ type keeper struct {
 
 	mu         sync.Mutex // guards what follows
 	entries    map[ownership.Cliente]*entry
+	unpaired   unpaired
 	queue      *ownership.Queue
 	lease      *ownership.Lease // nil: none
 	generation int64            // of the cluster that the lease belongs to
@@ -78,9 +82,11 @@ type entry struct {
 	hold    *ownership.Hold  // from Running on
 	session running          // from Running on
 	used    time.Time        // by the last request
-	started chan struct{}    // closed when session is there
-	gone    chan struct{}    // closed when the machine is Free again
-	cause   error            // why it is gone; written before gone is closed
+	// stranger is since when the cliente is known not to be paired; zero: it is paired, or not known yet.
+	stranger time.Time
+	started  chan struct{} // closed when session is there
+	gone     chan struct{} // closed when the machine is Free again
+	cause    error         // why it is gone; written before gone is closed
 }
 
 func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.Process, rate int,
@@ -89,10 +95,11 @@ func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.P
 		timing: timing, process: process, authority: a, fences: f, starter: s,
 		changed: changed, metrics: m, log: log,
 		ctx: ctx, wake: make(chan struct{}, 1),
-		entries: make(map[ownership.Cliente]*entry),
-		queue:   ownership.NewQueue(rate, time.Now()),
-		refuse:  errNoLease,
-		heard:   time.Now(),
+		entries:  make(map[ownership.Cliente]*entry),
+		queue:    ownership.NewQueue(rate, time.Now()),
+		refuse:   errNoLease,
+		heard:    time.Now(),
+		unpaired: unpaired{unasked: unaskedFor, strangers: make(map[ownership.Cliente]*entry)},
 	}
 }
 
@@ -109,6 +116,9 @@ var (
 func (k *keeper) Session(ctx context.Context, c ownership.Cliente) (running, ownership.Token, error) {
 	for {
 		en, err := k.want(c, ownership.Requested)
+		if errors.Is(err, errCrowded) {
+			en, err = k.admit(ctx, c)
+		}
 		if err != nil {
 			return nil, ownership.Token{}, err
 		}
@@ -132,7 +142,7 @@ func (k *keeper) Session(ctx context.Context, c ownership.Cliente) (running, own
 // waits for it.
 func startAgain(cause error) bool {
 	return errors.Is(cause, ownership.ErrReleased) || errors.Is(cause, ownership.ErrUnknownOutcome) ||
-		errors.Is(cause, session.ErrPairingExpired)
+		errors.Is(cause, session.ErrPairingExpired) || errors.Is(cause, errUnasked)
 }
 
 // session returns en's session while it may serve.
@@ -151,6 +161,11 @@ func (k *keeper) Restore(c ownership.Cliente) { _, _ = k.want(c, ownership.Resto
 
 // want returns the cliente's entry, which it queues where there was none.
 func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error) {
+	return k.wantOf(c, p, false)
+}
+
+// wantOf is want; paired says that the cliente is known to be.
+func (k *keeper) wantOf(c ownership.Cliente, p ownership.Priority, paired bool) (*entry, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	en, ok := k.entries[c]
@@ -163,8 +178,13 @@ func (k *keeper) want(c ownership.Cliente, p ownership.Priority) (*entry, error)
 			return nil, k.full
 		}
 		en = &entry{cliente: c, started: make(chan struct{}), gone: make(chan struct{}), used: time.Now()}
-		if p == ownership.Restored {
+		switch {
+		case p == ownership.Restored:
 			en.used = time.Time{}
+		case !paired && k.crowded():
+			return nil, errCrowded
+		case !paired:
+			k.unpaired.strangers[c] = en
 		}
 		k.entries[c] = en
 	}
@@ -267,6 +287,7 @@ func (k *keeper) forget(en *entry, cause error) {
 	en.cause = cause
 	delete(k.entries, en.cliente)
 	k.saidFull = false
+	delete(k.unpaired.strangers, en.cliente)
 	close(en.gone)
 	k.changed.Raise()
 }

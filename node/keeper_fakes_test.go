@@ -109,11 +109,12 @@ func (f *fakeEtcd) stands(c ownership.Cliente) bool {
 
 // fakeFences enforces in memory.
 type fakeFences struct {
-	err     error // of Raise
-	mu      sync.Mutex
-	swapErr error                                 // of Swap; guarded by mu, as what follows
-	tokens  map[ownership.Cliente]ownership.Token // as last swapped
-	stopped map[ownership.Cliente]ownership.Token
+	err      error // of Raise
+	mu       sync.Mutex
+	swapErr  error                                 // of Swap; guarded by mu, as what follows
+	tokens   map[ownership.Cliente]ownership.Token // as last swapped
+	stopped  map[ownership.Cliente]ownership.Token
+	forsaken []ownership.Cliente
 }
 
 func (f *fakeFences) Raise(context.Context, ownership.Cliente, ownership.Token) error { return f.err }
@@ -128,6 +129,13 @@ func (f *fakeFences) Swap(_ context.Context, c ownership.Cliente, _, t ownership
 		f.tokens = make(map[ownership.Cliente]ownership.Token)
 	}
 	f.tokens[c] = t
+	return nil
+}
+
+func (f *fakeFences) Forsake(_ context.Context, c ownership.Cliente, _ ownership.Token) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forsaken = append(f.forsaken, c)
 	return nil
 }
 
@@ -164,9 +172,10 @@ func (f *fakeSessions) count() int {
 
 type fakeSession struct {
 	api.Session
-	hold  *ownership.Hold
-	stuck bool
-	state atomic.Value // api.State
+	hold   *ownership.Hold
+	stuck  bool
+	state  atomic.Value // api.State
+	paired atomic.Bool
 
 	once sync.Once
 	done chan struct{}
@@ -178,7 +187,8 @@ func (s *fakeSession) Snapshot() api.Snapshot {
 	state, _ := s.state.Load().(api.State)
 	return api.Snapshot{State: state}
 }
-func (s *fakeSession) Wake() {}
+func (s *fakeSession) Wake()        {}
+func (s *fakeSession) Paired() bool { return s.paired.Load() }
 func (s *fakeSession) Stop(cause error) {
 	if !s.stuck {
 		s.end(cause)

@@ -18,6 +18,7 @@ type metrics struct {
 	polls      *prometheus.CounterVec // by outcome
 	moved      prometheus.Counter
 	failovers  prometheus.Counter
+	crowded    prometheus.Counter
 	cleaned    *prometheus.CounterVec // by table
 	refused    prometheus.Counter
 }
@@ -38,12 +39,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_clientes_moved_total", Help: "Clientes that this node handed over to where they should be."}),
 		failovers: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_store_failovers_total", Help: "Failovers of the credential store that ended this node's sessions."}),
+		crowded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "session_manager_unpaired_refused_total", Help: "Requests for a cliente that is not paired which were refused, as this node has as many of them as it may."}),
 		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_cleaned_rows_total", Help: "Rows that this node deleted from the store since nobody needs them any more, by table."}, []string{"table"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_store_refused_values_total", Help: "Values that came from WhatsApp and that the credential store does not take: set aside, see the log."}),
 	}
-	r.MustRegister(m.refused, m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.cleaned)
+	r.MustRegister(m.refused, m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.crowded, m.cleaned)
 	return m
 }
 
@@ -59,6 +62,13 @@ func (m *metrics) watch(r prometheus.Registerer, k *keeper) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "session_manager_start_queue", Help: "Clientes that wait to be started here.",
 		}, func() float64 { return float64(k.queued()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "session_manager_clientes_unpaired", Help: "Clientes here that are not known to be paired; --max-unpaired bounds them.",
+		}, func() float64 {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return float64(len(k.unpaired.strangers))
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "session_manager_riding", Help: "1 while only the store vouches for this node's sessions.",
 		}, func() float64 {
@@ -81,6 +91,7 @@ func causeLabel(cause error) string {
 		{ownership.ErrHandedOver, "handed_over"},
 		{ownership.ErrNotOwner, "not_owner"},
 		{session.ErrPairingExpired, "pairing_expired"},
+		{errUnasked, "unasked"},
 		{ownership.ErrReleased, "released"},
 	} {
 		if errors.Is(cause, c.err) {

@@ -61,6 +61,8 @@ type Options struct {
 	// RebalanceRate is how many clientes a second this node hands over to where the ring
 	// places them; 0: none, they stay where they are.
 	RebalanceRate int
+	// MaxUnpaired is how many clientes that are not paired this node keeps at a time; 0: any number.
+	MaxUnpaired int
 	// Retention is how long an idempotency key is remembered after its last use; 0: for ever.
 	Retention time.Duration
 	Version   string // of the program
@@ -108,6 +110,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("start rate is %d, must not be negative", o.StartRate)
 	case o.RebalanceRate < 0:
 		return fmt.Errorf("rebalance rate is %d, must not be negative", o.RebalanceRate)
+	case o.MaxUnpaired < 0:
+		return fmt.Errorf("most unpaired clientes are %d, must not be negative", o.MaxUnpaired)
 	case o.Retention < 0 || o.Retention > 0 && o.Retention < MinRetention:
 		return fmt.Errorf("idempotency retention is %v, must be 0 or %v at least", o.Retention, MinRetention)
 	case o.PeerTLS != nil && !o.PeerTLS.Mutual():

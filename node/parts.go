@@ -123,6 +123,11 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	p.keeper = newKeeper(p.life, o.Timing, p.process, o.StartRate,
 		ownerKeys{p.etcd}, successions{p.store, p.etcd.Accused, p.witness, p.data.Past, p.process, o.Timing}, sessions{p.engine, p.store}, p.changed, m, o.Log)
 	p.keeper.Limit(p.files.sessions, p.files.errNoFiles())
+	p.keeper.unpaired.most = o.MaxUnpaired
+	p.keeper.unpaired.paired = func(ctx context.Context, c ownership.Cliente) (bool, error) {
+		wanted, err := p.store.Wanted(ctx, c)
+		return len(wanted) > 0, err
+	}
 	m.watch(p.registry, p.keeper)
 	p.placement = newPlacement(p.gossip, p.view, p.view, p.forsake, p.changed)
 	p.leaser = &leaser{
@@ -147,6 +152,7 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	}
 	p.cleaner = &cleaner{
 		node: o.Name, keep: o.Retention, keeper: p.keeper, placement: p.placement, store: p.store, log: o.Log, metrics: m,
+		owned: func(c ownership.Cliente) bool { _, ok := p.view.Owner(c); return ok },
 	}
 	p.directory = &directory{
 		node: o.Name, keeper: p.keeper, placement: p.placement, records: p.view, grace: p.grace,

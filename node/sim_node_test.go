@@ -131,6 +131,7 @@ func (n *simNode) boot(life int) {
 	}
 	n.keeper = newKeeper(ctx, timing, n.process, 0, client,
 		successions{fenceStore: db, accused: accused, witness: n, mine: n.Ended, process: n.process, timing: timing}, n, changed, m, log)
+	n.keeper.unpaired.unasked = 300 * time.Millisecond
 	n.leaser = &leaser{
 		timing: timing, etcd: client, store: db, keeper: n.keeper, wasMine: wasMine, members: view.Members,
 		settle: func(ctx context.Context) (ownership.Identity, error) {

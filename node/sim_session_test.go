@@ -9,19 +9,23 @@ import (
 	"session-manager/router/api"
 )
 
+// simUnpaired is a cliente that is not paired: its sessions end as nobody asks for them.
+const simUnpaired = simClientes
+
 // simSession is a session that the referee watches: it runs from its login until it has ended.
 type simSession struct {
 	api.Session
 	sim  *simulation
 	node *simNode
 	hold *ownership.Hold
-	stop context.CancelFunc
+	ctx  context.Context
+	stop context.CancelCauseFunc
 	done chan struct{}
 }
 
 func (n *simNode) Start(hold *ownership.Hold) running {
-	ctx, cancel := context.WithCancel(hold.Context())
-	s := &simSession{sim: n.sim, node: n, hold: hold, stop: cancel, done: make(chan struct{})}
+	ctx, cancel := context.WithCancelCause(hold.Context())
+	s := &simSession{sim: n.sim, node: n, hold: hold, ctx: ctx, stop: cancel, done: make(chan struct{})}
 	go s.run(ctx)
 	return s
 }
@@ -52,9 +56,10 @@ func (s *simSession) run(ctx context.Context) {
 
 func (s *simSession) Snapshot() api.Snapshot { return api.Snapshot{State: api.Ready} }
 func (s *simSession) Wake()                  {}
-func (s *simSession) Stop(error)             { s.stop() }
+func (s *simSession) Paired() bool           { return s.hold.Cliente() != simUnpaired }
+func (s *simSession) Stop(cause error)       { s.stop(cause) }
 func (s *simSession) AfterDone(f func())     { go func() { <-s.done; f() }() }
-func (s *simSession) Err() error             { return context.Cause(s.hold.Context()) }
+func (s *simSession) Err() error             { return context.Cause(s.ctx) }
 
 func (s *simulation) login(in *simSession) {
 	s.mu.Lock()

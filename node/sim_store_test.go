@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,8 +15,12 @@ import (
 // simStore is the credential store in synthetic time, as package store's tests show the real
 // one to be: rows that change one transaction at a time, and a clock of its own.
 type simStore struct {
+	underWay sync.WaitGroup // late requests
+
 	mu     sync.Mutex // guards what follows
 	fences map[ownership.Cliente]*simFence
+	latest map[ownership.Cliente]ownership.Token // the referee's: the highest of a fence, ever
+	stale  []string                              // raises to a lower one
 	notes  map[string]*simNote
 }
 
@@ -31,7 +37,7 @@ type simNote struct {
 }
 
 func newSimStore() *simStore {
-	return &simStore{fences: make(map[ownership.Cliente]*simFence), notes: make(map[string]*simNote)}
+	return &simStore{latest: make(map[ownership.Cliente]ownership.Token), fences: make(map[ownership.Cliente]*simFence), notes: make(map[string]*simNote)}
 }
 
 // simDB is one process's connection.
@@ -54,30 +60,58 @@ func (d simDB) call(ctx context.Context, do func() error) error {
 	return err
 }
 
+var errLost = errors.New("connection lost")
+
+// late carries do out some time after its caller was told that the connection is lost: the process was paused,
+// or the network was.
+func (d simDB) late(do func()) {
+	pause := time.Duration(d.n.sim.random(int(20 * time.Second)))
+	d.underWay.Go(func() {
+		time.Sleep(pause)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		do()
+	})
+}
+
 func upTo(t, limit ownership.Token) bool { return !limit.Less(t) }
 
 func (d simDB) Raise(ctx context.Context, c ownership.Cliente, t ownership.Token, ended []string) (former store.Fence, settled bool, err error) {
-	err = d.call(ctx, func() error {
-		f := d.fences[c]
-		if f == nil {
-			f = &simFence{settled: true}
-			d.fences[c] = f
-		}
-		if former = f.former; f.settled {
-			former = f.Fence
-		}
-		switch {
-		case f.Token == t && f.Process == d.n.process:
-			settled = f.settled
-			return nil
-		case !f.Token.Less(t):
-			return ownership.ErrFenced
-		}
-		settled = slices.Contains(ended, former.Process.Incarnation)
-		f.former, f.Fence, f.settled = former, store.Fence{Token: t, Process: d.n.process}, settled
-		return nil
+	process := d.n.process
+	if of := map[bool]int{true: 3, false: 30}[c == simUnpaired]; d.n.sim.random(of) == 0 {
+		d.late(func() { _, _, _ = d.raiseLocked(c, t, process, ended) }) // nobody hears
+		return store.Fence{}, false, errLost
+	}
+	err = d.call(ctx, func() (err error) {
+		former, settled, err = d.raiseLocked(c, t, process, ended)
+		return err
 	})
 	return former, settled, err
+}
+
+func (d simDB) raiseLocked(c ownership.Cliente, t ownership.Token, process ownership.Process, ended []string) (former store.Fence, settled bool, err error) {
+	f := d.fences[c]
+	if f == nil {
+		f = &simFence{settled: true}
+		d.fences[c] = f
+	}
+	if former = f.former; f.settled {
+		former = f.Fence
+	}
+	switch {
+	case f.Token == t && f.Process == process:
+		return former, f.settled, nil
+	case !f.Token.Less(t):
+		return former, false, ownership.ErrFenced
+	}
+	if latest := d.latest[c]; t.Less(latest) {
+		d.stale = append(d.stale, fmt.Sprintf("%s: cliente %s: %s raises its fence to %s after %s", time.Now().Format("05.000"), c, process.Node, t, latest))
+	} else {
+		d.latest[c] = t
+	}
+	settled = slices.Contains(ended, former.Process.Incarnation)
+	f.former, f.Fence, f.settled = former, store.Fence{Token: t, Process: process}, settled
+	return former, settled, nil
 }
 
 func (d simDB) Settle(ctx context.Context, c ownership.Cliente, t ownership.Token, certain bool, fresh time.Duration) (ok bool, err error) {
@@ -111,6 +145,7 @@ func (d simDB) Swap(ctx context.Context, c ownership.Cliente, old, t ownership.T
 		switch {
 		case f.Token == old && f.Process == d.n.process:
 			f.Token = t
+			d.latest[c] = t
 		case f.Token != t || f.Process != d.n.process:
 			return ownership.ErrFenced
 		}
@@ -122,6 +157,16 @@ func (d simDB) Stopped(ctx context.Context, c ownership.Cliente, t ownership.Tok
 	return d.call(ctx, func() error {
 		if f := d.fences[c]; f.stopped.Less(t) {
 			f.stopped = t
+		}
+		return nil
+	})
+}
+
+// Forsake deletes rows that the simulation does not have.
+func (d simDB) Forsake(ctx context.Context, c ownership.Cliente, t ownership.Token) error {
+	return d.call(ctx, func() error {
+		if f := d.fences[c]; f.Token == t && d.n.sim.mutant == "fence goes with the rows" {
+			d.fences[c] = &simFence{settled: true}
 		}
 		return nil
 	})

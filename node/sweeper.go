@@ -77,6 +77,7 @@ func (s *sweeper) Run(ctx context.Context) {
 			}
 			soon = false
 			s.publish(ctx)
+			s.keeper.EndUnasked(time.Now())
 			graced := s.grace.Look(ctx)
 			s.sweep(ctx)
 			if graced {

@@ -146,8 +146,14 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target, who caller) {
 		result, err := r.attempt(ctx, t, at, deadline)
 		r.metrics.attempt(at, result)
 		why = err
+		if r.hindered(ctx, lost, err) {
+			return
+		}
 		switch result {
 		case answered:
+			if lost && ctx.Response.StatusCode() == fasthttp.StatusServiceUnavailable {
+				r.giveUp(ctx, lost, "another attempt was refused")
+			}
 			return
 		case timedOut:
 			if t.route != api.Send { // to look twice changes nothing
@@ -324,7 +330,7 @@ func (r *Router) serveOwned(ctx *fasthttp.RequestCtx, t target, deadline time.Ti
 		api.Refuse(ctx, fasthttp.StatusMisdirectedRequest, "NOT_OWNER", "This node does not own the cliente")
 		return
 	}
-	if err := r.serveHere(ctx, t, deadline); err != nil {
+	if err := r.serveHere(ctx, t, deadline); err != nil && !r.hindered(ctx, false, err) {
 		ctx.Response.Header.Set(headerNotStarted, "1")
 		r.unavailable(ctx, err.Error())
 	}

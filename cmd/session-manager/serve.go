@@ -64,6 +64,7 @@ type serveCmd struct {
 	DrainGrace   time.Duration `default:"3s" help:"How long a node with others serves on after /readyz has turned 503, at least: load balancers notice meanwhile."`
 	StartRate    int           `default:"100" help:"Sessions started a second; 0: unlimited."`
 	Rebalance    int           `name:"rebalance-rate" default:"5" help:"Clientes a second that this node hands over to where the ring places them, idle ones first; 0: none."`
+	MaxUnpaired  int           `default:"200" help:"Clientes that are not paired which this node keeps at a time; a request for a further one is answered 503. One that nobody asks for goes after 3 minutes. 0: any number."`
 	Retention    time.Duration `name:"idempotency-retention" default:"168h" help:"How long an Idempotency-Key is remembered after its last use, in hours or minutes (168h is 7 days), 1h at least; 0: for ever. After that it counts as a new one."`
 	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
 	LogFormat    string        `default:"text" enum:"text,json" help:"text or json."`
@@ -97,7 +98,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 		MaxConnections: c.MaxConnections, MaxConnectionsPerSource: c.MaxConnectionsPerSource,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
-		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, Retention: c.Retention, Version: version,
+		Timing: ownership.DefaultTiming(), DrainTimeout: c.DrainTimeout, DrainGrace: c.DrainGrace, StartRate: c.StartRate, RebalanceRate: c.Rebalance, MaxUnpaired: c.MaxUnpaired, Retention: c.Retention, Version: version,
 	}
 	if c.Default != 0 {
 		var err error
@@ -293,6 +294,9 @@ func (c *serveCmd) timing(o *node.Options) error {
 	}
 	if c.Rebalance < 0 {
 		return fmt.Errorf("--rebalance-rate: %d is negative", c.Rebalance)
+	}
+	if c.MaxUnpaired < 0 {
+		return fmt.Errorf("--max-unpaired: %d is negative", c.MaxUnpaired)
 	}
 	if c.StartRate < 0 {
 		return fmt.Errorf("--start-rate: %d is negative", c.StartRate)

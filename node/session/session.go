@@ -150,6 +150,21 @@ func (s *Session) Err() error {
 	}
 }
 
+// Paired says whether the account has credentials, as far as is known. It does not count as a report.
+func (s *Session) Paired() bool {
+	now := s.peek()
+	if now.Pending {
+		return false
+	}
+	switch now.State {
+	case Ready, Reconnecting, DisconnectedRecoverable, DisconnectedBanned:
+		return true
+	case Error:
+		return now.Phone != "" || now.LastError.Code == crashed
+	}
+	return false
+}
+
 // main runs the session and sees to its end, a panic included: it stays with this cliente.
 func (s *Session) main() {
 	pprof.SetGoroutineLabels(s.labels)

@@ -144,7 +144,9 @@ func (c *deviceContainer) PutDevice(ctx context.Context, device *wastore.Device)
 		if err := a.container.PutDevice(ctx, device); err != nil {
 			return err
 		}
-		_, err := a.store.db.Exec(ctx, "UPDATE clientes SET jid = $1, restriction = 0 WHERE cliente = $2", device.ID.String(), int64(a.hold.Cliente()))
+		// The row may have been deleted since the raise: see Forsake.
+		_, err := a.store.db.Exec(ctx, `INSERT INTO clientes (cliente, jid, created_at, paired) VALUES ($1, $2, $3, true)
+			ON CONFLICT (cliente) DO UPDATE SET jid = excluded.jid, paired = true, restriction = 0`, int64(a.hold.Cliente()), device.ID.String(), micros(time.Now()))
 		return err
 	})
 	if first {

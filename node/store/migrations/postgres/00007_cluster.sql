@@ -10,3 +10,7 @@ CREATE TABLE crashes (
 	rest        BIGINT NOT NULL, -- microseconds; doubled by the next crash
 	rests_until BIGINT NOT NULL  -- by the database's clock
 );
+
+-- What is stored of a cliente that was never paired goes with its session.
+ALTER TABLE clientes ADD COLUMN paired BOOLEAN NOT NULL DEFAULT false;
+UPDATE clientes SET paired = true WHERE jid IS NOT NULL;
