@@ -100,6 +100,10 @@ func (r *Router) forward(ctx *fasthttp.RequestCtx, t target, address string, dea
 	if err == nil {
 		result, err = r.judge(&ctx.Response, address)
 	}
+	if err == nil && t.route > api.FrontStatus && ctx.Response.StatusCode() == fasthttp.StatusNotFound && len(ctx.Response.Header.Peek(headerOwner)) == 0 {
+		ctx.Response.Reset()
+		r.unavailable(ctx, "the node that has it runs a release that does not know this route: upgrade all nodes")
+	}
 	if err != nil {
 		ctx.Response.Reset()
 		return result, fmt.Errorf("node at %s: %w", address, err)

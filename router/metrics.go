@@ -24,7 +24,7 @@ const (
 	kinds = firstRoute + 2*routes
 )
 
-const routes = kind(api.Connect) + 1
+const routes = kind(api.Restart) + 1
 
 func callers(r api.Route) kind { return firstRoute + kind(r) }
 func nodes(r api.Route) kind   { return firstRoute + routes + kind(r) }

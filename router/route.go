@@ -235,7 +235,7 @@ func (r *Router) attempt(ctx *fasthttp.RequestCtx, t target, at Location, deadli
 
 // serveRunning serves what waits for nothing: what only looks at a session, if it runs here.
 func (r *Router) serveRunning(ctx *fasthttp.RequestCtx, t target) bool {
-	if t.route == api.Send || t.route == api.HubQR {
+	if t.route == api.Send || t.route == api.HubQR || t.route == api.Restart {
 		return false
 	}
 	s, epoch, ok := r.cfg.Local.Running(t.cliente)
@@ -266,7 +266,12 @@ func (r *Router) serveHere(ctx *fasthttp.RequestCtx, t target, deadline time.Tim
 	if err != nil {
 		return err
 	}
-	if err := r.handler.Serve(ctx, life, t.route, t.cliente, s); err != nil {
+	if t.route == api.Restart {
+		err = r.handler.Restart(ctx, life, t.cliente, s, r.cfg.Node, epoch)
+	} else {
+		err = r.handler.Serve(ctx, life, t.route, t.cliente, s)
+	}
+	if err != nil {
 		ctx.Response.Reset()
 		return err
 	}

@@ -27,6 +27,8 @@ func headerRoute(method, path []byte) (api.Route, bool) {
 		return api.QR, string(method) == fasthttp.MethodGet
 	case "/connect":
 		return api.Connect, string(method) == fasthttp.MethodPost
+	case "/session/restart":
+		return api.Restart, string(method) == fasthttp.MethodPost
 	case "/send":
 		return api.Send, string(method) == fasthttp.MethodPost
 	}

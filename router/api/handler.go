@@ -28,10 +28,11 @@ const (
 	HubQR                    // POST /api/session-manager/sessions/sender_<cliente>/qr
 	FrontStatus              // GET /api/whatsapp/<cliente>/status
 	Connect                  // POST /connect
+	Restart                  // POST /session/restart, Handler.Restart's
 )
 
 func (r Route) String() string {
-	return [...]string{"status", "qr-code", "qr", "send", "hub-session", "hub-qr", "front-status", "connect"}[r]
+	return [...]string{"status", "qr-code", "qr", "send", "hub-session", "hub-qr", "front-status", "connect", "restart"}[r]
 }
 
 // Handler answers the routes of a cliente whose session is at this node.
@@ -52,7 +53,7 @@ func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Ro
 		return h.hubQR(ctx, life, s)
 	}
 	anew := false // the request begins a pairing: whoever is told that a QR is needed gets one
-	if route == QRCode || route == QR {
+	if route == QRCode || route == QR || route == Connect {
 		before := s.Snapshot().State
 		anew = stateTable[before].needsQR && before != QRRequired && s.RenewQR(life) == nil
 	}

@@ -50,13 +50,24 @@ func settled(life context.Context, s Session) (Snapshot, error) {
 	if now := s.Snapshot(); useOf(now, time.Now()) == telling {
 		return now, nil
 	}
+	return await(life, s, telling)
+}
+
+// known waits, as settled does, for a state that is known.
+func known(life context.Context, s Session) error {
+	_, err := await(life, s, waiting)
+	return err
+}
+
+// await is a snapshot that is good for want, or that can be told once the time is up.
+func await(life context.Context, s Session, want use) (Snapshot, error) {
 	timer := time.NewTimer(readWait)
 	defer timer.Stop()
 	for over := false; ; {
 		changed := s.Changed()
 		now := s.Snapshot()
 		switch u := useOf(now, time.Now()); {
-		case u == telling, u == waiting && over:
+		case u <= want, u == waiting && over:
 			return now, nil
 		case u == moved:
 			return now, ErrMoved
