@@ -13,7 +13,7 @@ random() { head -c "$1" /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 [ -s "$dir/postgres_password" ] || random 24 >"$dir/postgres_password"
 [ -s "$dir/pgpass" ] || printf '*:*:*:session_manager:%s\n' "$(cat "$dir/postgres_password")" >"$dir/pgpass"
 if [ ! -s "$dir/api_keys" ]; then
-    "$manager" keys make --file "$dir/api_keys" --name admin --clientes '*' >"$dir/admin_key"
+    "$manager" keys make --file "$dir/api_keys" --name admin --clientes '*,operator' >"$dir/admin_key"
 fi
 chmod 0444 "$dir/cluster" "$dir/postgres_password" "$dir/pgpass" "$dir/api_keys"
 echo "secrets are in $dir; the admin's API key is in $dir/admin_key"

@@ -35,12 +35,17 @@ func Run(ctx context.Context, o Options) error {
 	}
 	data, err := openDataDir(o.Data)
 	if err != nil {
-		return err
+		return dataError(o.Data, err)
 	}
 	defer data.Close()
 	process := ownership.Process{Node: o.Name, Incarnation: ulid.Make().String()}
 	if err := data.Remember(process.Incarnation); err != nil {
-		return err
+		return dataError(o.Data, err)
+	}
+	if len(o.Etcd.Endpoints) == 0 {
+		if err := data.room(); err != nil {
+			return err
+		}
 	}
 	report, err := o.reportCrash(process)
 	if err != nil {
@@ -56,7 +61,7 @@ func Run(ctx context.Context, o Options) error {
 	defer ports.close()
 	peerAddress, err := advertised(o.PeerAdvertise, ports.peer)
 	if err != nil {
-		return err
+		return ConfigError{err}
 	}
 	publicAddress, err := advertised("", ports.public)
 	if err != nil {
@@ -65,7 +70,7 @@ func Run(ctx context.Context, o Options) error {
 
 	secrets, err := o.secrets(data)
 	if err != nil {
-		return err
+		return dataError(o.Data, err)
 	}
 	proof := &peer.Proof{Node: o.Name, Address: peerAddress}
 	proof.Use(secrets)

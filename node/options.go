@@ -75,6 +75,9 @@ type Options struct {
 	Exit  func(code int)  // ends the process when sessions do not end; nil: os.Exit
 	Log   *slog.Logger    // nil: discard; it must not make its callers wait
 
+	Hangup      <-chan struct{}          // "read your files again"; nil: nobody says so
+	ReadSecrets func() ([][]byte, error) // Secrets as they are now; nil: they stay
+
 	Collectors []prometheus.Collector // shown on /metrics beside the node's own
 }
 

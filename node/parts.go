@@ -65,6 +65,9 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
 		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
+		if errors.Is(err, store.ErrMisconfigured) {
+			return ConfigError{fmt.Errorf("--store: %w", err)}
+		}
 		return err
 	})
 	if err != nil {
@@ -107,7 +110,7 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 		Name: o.Name, Bind: o.GossipListen, Advertise: o.GossipAdvertise, Secrets: p.gossipSecrets(), Seeds: p.seeds, Log: o.Log,
 	})
 	if err != nil {
-		return err
+		return ConfigError{fmt.Errorf("--gossip-listen, --gossip-advertise: %w", err)}
 	}
 	p.engine, err = session.NewEngine(session.Config{
 		DeviceName: o.DeviceName, Endpoint: o.WhatsAppEndpoint, RootKey: o.WhatsAppRootKey,
@@ -168,7 +171,7 @@ func (p *parts) openEtcd(ctx context.Context) error {
 		var err error
 		p.embedded, err = etcd.StartEmbedded(ctx, etcd.EmbeddedConfig{Dir: p.data.file("etcd"), Log: o.Log})
 		if err != nil {
-			return err
+			return dataError(o.Data, err)
 		}
 		endpoints = []string{p.embedded.Endpoint()}
 	}
@@ -178,7 +181,7 @@ func (p *parts) openEtcd(ctx context.Context) error {
 		Username: o.Etcd.Username, Password: o.Etcd.Password, Timing: o.Timing, Log: o.Log,
 	})
 	if err != nil {
-		return err
+		return ConfigError{fmt.Errorf("--etcd: %w", err)}
 	}
 	return persist(ctx, p.reason, o.Log, o.Timing.Renew, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, o.Timing.TTL)
@@ -205,7 +208,7 @@ func (p *parts) seeds() []string {
 func (p *parts) run() {
 	var ctx context.Context
 	ctx, p.endLoop = context.WithCancel(p.life)
-	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.cleaner.Run, p.witness.Run} {
+	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.cleaner.Run, p.witness.Run, p.hangups} {
 		p.loops.Go(func() { loop(ctx) })
 	}
 }

@@ -31,22 +31,22 @@ func listen(o Options, d descriptors, m *entrance.Metrics) (p ports, err error) 
 		}
 	}()
 	for _, port := range []struct {
-		name, address string
-		on            *net.Listener
-		secure        *certificate.Certificate
-		bounds        entrance.Bounds
+		name, flag, address string
+		on                  *net.Listener
+		secure              *certificate.Certificate
+		bounds              entrance.Bounds
 	}{
-		{"public", o.Listen, &p.public, o.TLS, o.bounds(d.public, o.TLS != nil)},
-		{"trusted", o.TrustedListen, &p.trusted, nil, o.bounds(d.trusted, false)},
-		{"peer", o.PeerListen, &p.peer, o.PeerTLS, entrance.Bounds{Most: d.peers, Secret: o.PeerTLS != nil}},
-		{"profile", o.ProfileListen, &p.profile, nil, entrance.Bounds{Most: d.profiles}},
+		{"public", "listen", o.Listen, &p.public, o.TLS, o.bounds(d.public, o.TLS != nil)},
+		{"trusted", "trusted-listen", o.TrustedListen, &p.trusted, nil, o.bounds(d.trusted, false)},
+		{"peer", "peer-listen", o.PeerListen, &p.peer, o.PeerTLS, entrance.Bounds{Most: d.peers, Secret: o.PeerTLS != nil}},
+		{"profile", "pprof-listen", o.ProfileListen, &p.profile, nil, entrance.Bounds{Most: d.profiles}},
 	} {
 		if port.address == "" {
 			continue
 		}
 		l, err := net.Listen("tcp", port.address)
 		if err != nil {
-			return p, fmt.Errorf("listen on the %s address: %w", port.name, err)
+			return p, ConfigError{fmt.Errorf("--%s: %w", port.flag, err)}
 		}
 		l = entrance.Bound(l, port.name, port.bounds, m, o.Log)
 		if port.secure != nil {

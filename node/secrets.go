@@ -90,7 +90,7 @@ func (d *dataDir) Secret() ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("data directory: %w", err)
 	case len(secret) != peer.SecretSize:
-		return nil, ConfigError{fmt.Errorf("--data: %s has %d bytes, want %d: remove it, and another one is made", path, len(secret), peer.SecretSize)}
+		return nil, fmt.Errorf("%s has %d bytes, want %d: remove it, and another one is made", path, len(secret), peer.SecretSize)
 	default:
 		return secret, nil
 	}

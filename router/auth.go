@@ -34,7 +34,7 @@ func (c caller) name() string {
 	return c.grant.Name
 }
 
-func (c caller) operates() bool { return c.grant == nil || c.grant.All }
+func (c caller) operates() bool { return c.grant == nil || c.grant.Operator }
 
 // authenticate finds out who calls. Where it returns false it has answered 401.
 func (r *Router) authenticate(ctx *fasthttp.RequestCtx) (caller, bool) {

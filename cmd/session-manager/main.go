@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 
 	"session-manager/node"
 	"session-manager/node/crash"
@@ -41,7 +40,8 @@ type usageError struct{ error }
 
 // cli is the command line. Every flag is also read from SESSION_MANAGER_<FLAG> and from --config.
 type cli struct {
-	Config kong.ConfigFlag `help:"YAML file with flags as keys (dashes stay)." placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version, and exit."`
+	Config  kong.ConfigFlag  `help:"YAML file with flags as keys (dashes stay), under their command's name or by themselves; a key that is no flag is refused." placeholder:"FILE"`
 
 	Serve         serveCmd         `cmd:"" help:"Run a node."`
 	Status        statusCmd        `cmd:"" help:"Show the cluster: members, ownership and sessions."`
@@ -51,7 +51,7 @@ type cli struct {
 	Health        healthCmd        `cmd:"" help:"Exit 0 when the node on this machine is ready (for containers)."`
 	Cluster       clusterCmd       `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C, to try things out."`
 	Keys          keysCmd          `cmd:"" help:"Make, list and revoke API keys."`
-	Version       versionCmd       `cmd:"" help:"Print the version."`
+	ShowVersion   versionCmd       `name:"version" cmd:"" help:"Print the version."`
 	Judge         judgeCmd         `cmd:"" hidden:"" help:"Judge the crash of the process that started this one, when it has ended."`
 }
 
@@ -64,8 +64,8 @@ func run(args []string, out, errOut io.Writer) int {
 	parser, err := kong.New(&c,
 		kong.Name("session-manager"),
 		kong.Description("Runs many WhatsApp accounts on many machines: one owner for each, wherever a request arrives."),
-		kong.Vars{"hostname": hostname()},
-		kong.Configuration(kongyaml.Loader),
+		kong.Vars{"hostname": hostname(), "version": "session-manager " + version},
+		kong.Configuration(loadConfig),
 		kong.DefaultEnvars("SESSION_MANAGER"),
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exited = code }),

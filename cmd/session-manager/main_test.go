@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 
 	"session-manager/node"
 )
@@ -68,7 +67,7 @@ func TestBadConfiguration(t *testing.T) {
 func options(t *testing.T, args ...string) node.Options {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c, kong.Vars{"hostname": "host"}, kong.Configuration(kongyaml.Loader), kong.DefaultEnvars("SESSION_MANAGER"))
+	parser, err := kong.New(&c, kong.Vars{"hostname": "host", "version": "test"}, kong.Configuration(loadConfig), kong.DefaultEnvars("SESSION_MANAGER"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +111,7 @@ func TestSources(t *testing.T) {
 func TestKeysCommand(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")
 	var out, errOut bytes.Buffer
-	if code := run([]string{"keys", "make", "--file", file, "--name", "hub"}, &out, &errOut); code != 0 || !strings.HasPrefix(out.String(), "smk_") {
+	if code := run([]string{"keys", "make", "--file", file, "--name", "hub", "--clientes", "51"}, &out, &errOut); code != 0 || !strings.HasPrefix(out.String(), "smk_") {
 		t.Fatalf("make: %d %q %q", code, out.String(), errOut.String())
 	}
 	out.Reset()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/alecthomas/kong"
@@ -57,7 +58,7 @@ type keysCmd struct {
 	Make struct {
 		keysFile
 		Name     string `required:"" help:"Name of the key: letters, digits, dots, dashes, underscores."`
-		Clientes string `default:"*" help:"Whom it is for: numbers separated by commas, or * for all and the operator's routes."`
+		Clientes string `required:"" help:"Whom it is for: numbers separated by commas; * for all clientes; *,operator for all and the operator's routes: whoever has it moves clientes and drains nodes."`
 	} `cmd:"" help:"Make a key, and print it: it is shown nowhere else."`
 	List struct {
 		keysFile
@@ -76,11 +77,15 @@ type keysFile struct {
 func (c *keysCmd) Run(ctx *kong.Context, s streams) error {
 	switch ctx.Command() {
 	case "keys make":
-		all, clientes, err := keys.ParseClientes(c.Make.Clientes)
+		text, operator := strings.CutSuffix(c.Make.Clientes, ",operator")
+		all, clientes, err := keys.ParseClientes(text)
+		if err == nil && operator && !all {
+			err = fmt.Errorf("operator is for a key of all clientes: *,operator")
+		}
 		if err != nil {
 			return usageError{fmt.Errorf("--clientes: %w", err)}
 		}
-		key, err := keys.Make(c.Make.File, c.Make.Name, all, clientes)
+		key, err := keys.MakeFor(c.Make.File, keys.Grant{Name: c.Make.Name, All: all, Operator: operator, Clientes: clientes})
 		if err != nil {
 			return err
 		}
@@ -96,7 +101,11 @@ func (c *keysCmd) Run(ctx *kong.Context, s streams) error {
 	table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tCLIENTES")
 	for _, g := range set {
-		fmt.Fprintf(table, "%s\t%s\n", g.Name, g.Scope())
+		scope := g.Scope()
+		if g.Operator {
+			scope += ",operator"
+		}
+		fmt.Fprintf(table, "%s\t%s\n", g.Name, scope)
 	}
 	return table.Flush()
 }

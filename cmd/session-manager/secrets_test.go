@@ -56,17 +56,13 @@ func TestFaultC4OwnSecret(t *testing.T) {
 
 // With an etcd that nodes share they agree on a secret there, and a node that is given another one exits.
 func TestFaultC4C6SecretsOfACluster(t *testing.T) {
-	e, err := etcd.StartEmbedded(context.Background(), etcd.EmbeddedConfig{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	shared := func(o *node.Options) { o.Etcd.Endpoints = []string{e.Endpoint()} }
+	endpoint := sharedEtcd(t)
+	shared := func(o *node.Options) { o.Etcd.Endpoints = []string{endpoint} }
 	at := servingAs(t, shared)
 	if got := peerStatus(t, at.Peer); got != http.StatusForbidden {
 		t.Errorf("the peer port answers %d, want 403", got)
 	}
-	c, err := etcd.Open(etcd.Config{Endpoints: []string{e.Endpoint()}, Timing: ownership.DefaultTiming(), Log: slog.New(slog.DiscardHandler)})
+	c, err := etcd.Open(etcd.Config{Endpoints: []string{endpoint}, Timing: ownership.DefaultTiming(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,4 +85,15 @@ func TestFaultC4C6SecretsOfACluster(t *testing.T) {
 	if code := ended(streams{io.Discard, io.Discard}, config); code != 2 {
 		t.Errorf("exit %d, want 2", code)
 	}
+}
+
+// sharedEtcd is an etcd that no node has for its own.
+func sharedEtcd(t *testing.T) (endpoint string) {
+	t.Helper()
+	e, err := etcd.StartEmbedded(context.Background(), etcd.EmbeddedConfig{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e.Endpoint()
 }

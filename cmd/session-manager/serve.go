@@ -70,6 +70,11 @@ type serveCmd struct {
 	LogFormat    string        `default:"text" enum:"text,json" help:"text or json."`
 }
 
+const (
+	leastTTL = 5 * time.Second // what the other durations of ownership.DefaultTiming leave room for
+	mostTTL  = 60 * time.Second
+)
+
 // Run runs a node until the signal.
 func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	o, err := c.options(s)
@@ -80,6 +85,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	defer to.Close()
 	o.Log, o.Collectors = to.log, append(o.Collectors, to.metric())
 	o.Ready = func(a node.Addresses) { fmt.Fprintln(to.out, a) }
+	o.Hangup = hangups(ctx)
+	if c.ClusterSecretFile != "" {
+		o.ReadSecrets = c.clusterSecrets
+	}
+	c.warnExposed(o, os.Args, o.Log)
 	o.Exit = func(code int) { to.Close(); os.Exit(code) }
 	if os.Getenv("GOGC") == "" {
 		boundGarbage(ctx)
@@ -129,8 +139,14 @@ func (c *serveCmd) addresses(o *node.Options) error {
 		"listen": o.Listen, "trusted-listen": o.TrustedListen, "peer-listen": o.PeerListen, "gossip-listen": o.GossipListen,
 		"peer-advertise": o.PeerAdvertise, "gossip-advertise": o.GossipAdvertise, "pprof-listen": o.ProfileListen,
 	} {
-		if _, port, err := net.SplitHostPort(address); address != "" && (err != nil || port == "") {
-			return fmt.Errorf("--%s: %q is not HOST:PORT", flag, address)
+		if address == "" {
+			continue
+		}
+		if err := hostPort(address); err != nil {
+			if flag == "listen" && os.Getenv("PORT") != "" && c.Listen != address {
+				flag = "listen, by PORT in the environment"
+			}
+			return fmt.Errorf("--%s: %w", flag, err)
 		}
 	}
 	if strings.TrimSpace(c.NodeName) == "" || strings.ContainsAny(c.NodeName, "/ \t\n") {
@@ -145,6 +161,18 @@ func (c *serveCmd) addresses(o *node.Options) error {
 	}
 	if o.ProfileListen != "" && !loopback(o.ProfileListen) {
 		return fmt.Errorf("--pprof-listen: %s can be reached from other machines, and nobody is asked for a key there: name a loopback address", o.ProfileListen)
+	}
+	return nil
+}
+
+// hostPort refuses what is not HOST:PORT with a port that there is.
+func hostPort(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q is not HOST:PORT", address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q: port %s is not from 0 to 65535", address, port)
 	}
 	return nil
 }
@@ -208,12 +236,24 @@ func (c *serveCmd) clusterSecrets() ([][]byte, error) {
 func (c *serveCmd) etcd(o *node.Options) error {
 	for _, endpoint := range c.Etcd {
 		address := strings.TrimPrefix(strings.TrimPrefix(endpoint, "https://"), "http://")
-		if _, _, err := net.SplitHostPort(address); err != nil || strings.Contains(address, "/") {
+		if strings.Contains(address, "/") {
 			return fmt.Errorf("--etcd: %q is not http://HOST:PORT", endpoint)
+		}
+		if err := hostPort(address); err != nil {
+			return fmt.Errorf("--etcd: want http://HOST:PORT: %w", err)
 		}
 	}
 	if !strings.HasSuffix(c.EtcdPrefix, "/") {
 		return fmt.Errorf("--etcd-prefix: %q does not end with a slash", c.EtcdPrefix)
+	}
+	if (c.EtcdUser == "") != (c.EtcdPasswordFile == "") {
+		return errors.New("--etcd-user, --etcd-password-file: one is needed with the other")
+	}
+	if err := together([]flag{{"--etcd-cert-file", c.EtcdCert}, {"--etcd-key-file", c.EtcdKey}}); err != nil {
+		return err
+	}
+	if len(c.Etcd) == 0 && (c.EtcdUser != "" || c.EtcdCA != "" || c.EtcdCert != "") {
+		return errors.New("--etcd: needed with --etcd-user, --etcd-ca-file and --etcd-cert-file")
 	}
 	if c.EtcdPasswordFile != "" {
 		password, err := os.ReadFile(c.EtcdPasswordFile)
@@ -265,8 +305,14 @@ func (c *serveCmd) whatsapp(o *node.Options) error {
 		}
 		return nil
 	}
-	if u, err := url.Parse(c.WhatsappEndpoint); err != nil || u.Scheme != "ws" || u.Host == "" {
+	u, err := url.Parse(c.WhatsappEndpoint)
+	if err != nil || u.Scheme != "ws" || u.Hostname() == "" {
 		return fmt.Errorf("--whatsapp-endpoint: %q is not ws://HOST:PORT/ws/chat", c.WhatsappEndpoint)
+	}
+	if u.Port() != "" {
+		if err := hostPort(u.Host); err != nil {
+			return fmt.Errorf("--whatsapp-endpoint: %w", err)
+		}
 	}
 	key, err := hex.DecodeString(c.WhatsappRootKey)
 	if err != nil || len(key) != 32 {
@@ -277,8 +323,8 @@ func (c *serveCmd) whatsapp(o *node.Options) error {
 }
 
 func (c *serveCmd) timing(o *node.Options) error {
-	if c.LeaseTTL > time.Minute {
-		return fmt.Errorf("--lease-ttl: %v is above 60s", c.LeaseTTL)
+	if c.LeaseTTL < leastTTL || c.LeaseTTL > mostTTL || c.LeaseTTL%time.Second != 0 {
+		return fmt.Errorf("--lease-ttl: TTL is %v, want whole seconds from %v to %v", c.LeaseTTL, leastTTL, mostTTL)
 	}
 	if err := o.Timing.Validate(); err != nil {
 		return fmt.Errorf("--lease-ttl: %w", err)

@@ -109,7 +109,7 @@ func TestCommandsByTLS(t *testing.T) {
 		code = run(args, &o, &e)
 		return code, strings.TrimSpace(o.String()), e.String()
 	}
-	_, apiKey, _ := command("keys", "make", "--file", file, "--name", "admin")
+	_, apiKey, _ := command("keys", "make", "--file", file, "--name", "admin", "--clientes", "*,operator")
 	trusted := free(t)
 	at := serving(t, "--tls-cert-file", cert, "--tls-key-file", key, "--api-keys-file", file, "--trusted-listen", trusted)
 	url := "https://" + at.Public

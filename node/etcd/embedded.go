@@ -70,7 +70,7 @@ func start(ctx context.Context, cfg *embed.Config, quiet *atomic.Bool) (*Embedde
 		return nil, err
 	}
 	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Path: socket.path(socketName)}}
-	e, err := embed.StartEtcd(cfg)
+	e, err := startEtcd(cfg)
 	if err != nil {
 		socket.Close()
 		_ = lock.Close()
@@ -90,6 +90,16 @@ func start(ctx context.Context, cfg *embed.Config, quiet *atomic.Bool) (*Embedde
 	}
 	b.Close()
 	return nil, err
+}
+
+// startEtcd makes an error of what etcd panics with, as where the disk is full.
+func startEtcd(cfg *embed.Config) (e *embed.Etcd, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e, err = nil, fmt.Errorf("etcd gives up: %v", p)
+		}
+	}()
+	return embed.StartEtcd(cfg)
 }
 
 func embeddedConfig(cfg EmbeddedConfig, quiet *atomic.Bool) *embed.Config {

@@ -27,6 +27,8 @@ var (
 	// ErrUnavailable: the database cannot be reached, is read-only or full. Nothing was
 	// written, or its transaction was not confirmed. It wraps the cause.
 	ErrUnavailable = errors.New("credential store unavailable")
+	// ErrMisconfigured: the store that was named cannot be one, whatever the wait.
+	ErrMisconfigured = errors.New("credential store cannot be used")
 	// ErrFailed: the database answered, and did not carry out a statement for a reason that is
 	// not foreseen. errors.Is takes it for ErrUnavailable too.
 	ErrFailed error = failed{}
@@ -135,6 +137,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if err != nil {
 		_ = s.Close()
+		if unusable(err) {
+			return nil, fmt.Errorf("%w: store %s: %w", ErrMisconfigured, s.address, err)
+		}
 		return nil, fmt.Errorf("%w: store %s: %w", ErrUnavailable, s.address, s.dialect.explain(err))
 	}
 	s.dialect.prepare(ctx, s)
@@ -159,7 +164,7 @@ func connect(cfg Config) (raw *sql.DB, name string, d dialect, err error) {
 		return nil, "", nil, fmt.Errorf("store %q: want postgres://... or sqlite:FILE", withoutPassword(cfg.URL))
 	}
 	if err != nil {
-		return nil, "", nil, fmt.Errorf("store %s: %w", withoutPassword(cfg.URL), err)
+		return nil, "", nil, fmt.Errorf("%w: store %s: %w", ErrMisconfigured, withoutPassword(cfg.URL), err)
 	}
 	return raw, name, d, nil
 }

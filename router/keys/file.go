@@ -102,20 +102,26 @@ func List(path string) (Set, error) {
 	return s, err
 }
 
-// Make adds a key for the clientes, or for all, and returns it: it is shown nowhere else.
-// The file is made where there is none.
+// Make adds a key for the clientes, or for all and the operator's routes, and returns it: it is shown nowhere
+// else. The file is made where there is none.
 func Make(path, name string, all bool, clientes []ownership.Cliente) (key string, err error) {
-	if !validName(name) {
-		return "", fmt.Errorf("key %q: %w", name, ErrInvalidName)
+	return MakeFor(path, Grant{Name: name, All: all, Operator: all, Clientes: clientes})
+}
+
+// MakeFor adds a key for what g says, and returns it.
+func MakeFor(path string, g Grant) (key string, err error) {
+	if !validName(g.Name) {
+		return "", fmt.Errorf("key %q: %w", g.Name, ErrInvalidName)
 	}
 	var secret [32]byte
 	rand.Read(secret[:])
 	key = prefix + base64.RawURLEncoding.EncodeToString(secret[:])
 	return key, edit(path, func(s Set) (Set, error) {
-		if s.find(name) >= 0 {
-			return nil, fmt.Errorf("key %q: %w", name, ErrNameTaken)
+		if s.find(g.Name) >= 0 {
+			return nil, fmt.Errorf("key %q: %w", g.Name, ErrNameTaken)
 		}
-		return append(s, &Grant{Name: name, All: all, Clientes: clientes, hash: sha256.Sum256([]byte(key))}), nil
+		g.hash = sha256.Sum256([]byte(key))
+		return append(s, &g), nil
 	})
 }
 

@@ -4,7 +4,10 @@
 // key has the full entropy of the hash, so nothing slower is needed to keep it from being
 // guessed, and a request costs one hash. One line a key:
 //
-//	NAME SHA256HEX CLIENTES     CLIENTES: "*", or numbers separated by commas
+//	NAME SHA256HEX CLIENTES [SCOPES]     CLIENTES: "*", or numbers separated by commas
+//
+// Without SCOPES the key is for all that there is: with "*", for the operator's routes too. The one list of scopes
+// that can stand there now is what all but the operator have.
 //
 // Blank lines and lines that begin with # are skipped.
 package keys
@@ -32,10 +35,14 @@ var (
 	ErrInvalidName = errors.New("a key's name is 1 to 64 letters, digits, dots, dashes and underscores")
 )
 
+// scopes are those of every key but the operator's.
+const scopes = "read,send,control,webhooks"
+
 // Grant is what one key allows.
 type Grant struct {
 	Name     string
-	All      bool                // every cliente, and the operator's routes
+	All      bool                // every cliente
+	Operator bool                // the operator's routes too; only where All
 	Clientes []ownership.Cliente // sorted; where not All
 	hash     [sha256.Size]byte
 }
@@ -89,8 +96,11 @@ func Parse(text string) (Set, error) {
 
 func parseLine(line string) (*Grant, error) {
 	fields := strings.Fields(line)
-	if len(fields) != 3 {
-		return nil, errors.New("want NAME SHA256HEX CLIENTES")
+	if len(fields) != 3 && len(fields) != 4 {
+		return nil, errors.New("want NAME SHA256HEX CLIENTES [SCOPES]")
+	}
+	if len(fields) == 4 && fields[3] != scopes {
+		return nil, fmt.Errorf("scopes %q: this release knows %s alone", fields[3], scopes)
 	}
 	g := &Grant{Name: fields[0]}
 	if !validName(g.Name) {
@@ -102,6 +112,7 @@ func parseLine(line string) (*Grant, error) {
 	}
 	copy(g.hash[:], hash)
 	g.All, g.Clientes, err = ParseClientes(fields[2])
+	g.Operator = g.All && len(fields) == 3
 	return g, err
 }
 
@@ -138,7 +149,11 @@ func (s Set) find(name string) int {
 func (s Set) String() string {
 	var b strings.Builder
 	for _, g := range s {
-		fmt.Fprintf(&b, "%s %s %s\n", g.Name, hex.EncodeToString(g.hash[:]), g.Scope())
+		fmt.Fprintf(&b, "%s %s %s", g.Name, hex.EncodeToString(g.hash[:]), g.Scope())
+		if g.All && !g.Operator {
+			b.WriteString(" " + scopes) // three fields are what the release before reads
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
