@@ -47,8 +47,10 @@ func (e *Emulator) routePhones(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("POST /phones/{number}/reinstall", control(http.StatusOK, func(r *http.Request) (any, error) {
 		var in struct{ Tell bool }
-		if err := decode(r, &in); err != nil {
-			return nil, err
+		if r.ContentLength != 0 { // nobody is told unless it is said
+			if err := decode(r, &in); err != nil {
+				return nil, err
+			}
 		}
 		return struct{}{}, e.Reinstall(r.PathValue("number"), in.Tell)
 	}))

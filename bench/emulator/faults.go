@@ -39,8 +39,8 @@ type Fault struct {
 	ForMS  int64  `json:"for_ms,omitempty"` // 0: until cleared; a drop: once
 	// DelayMS is how much later, for delay; 0 is 500.
 	DelayMS int64 `json:"delay_ms,omitempty"`
-	// Code is for fail and nack (400 to 599), for stream_error, and for ban: the ban's own, 101
-	// where it is 0. A failure 402 carries such a code too.
+	// Code is for fail and nack (400 to 599), for stream_error, and for ban: the failure (402 is
+	// temporary, 403 a lock, 406 for good), or a temporary ban's own code, 101 where it is 0.
 	Code Code `json:"code,omitempty"`
 	// Count ends the fault after so many uses; 0 is no end. It is for fail, refuse, lose_ack, nack,
 	// dup_ack and stream_error.
@@ -84,6 +84,9 @@ const (
 
 	closeSilently = -1 // instead of a failure's code
 )
+
+// bans are the failures that bans are: temporary, a lock, for good.
+var bans = []Code{banned, 403, 406}
 
 // ClientRevision is what GET / for web.whatsapp.com tells as the current version.
 const ClientRevision = 1023456789
@@ -148,7 +151,11 @@ func (f Fault) lasts() bool {
 
 func (f Fault) validate() error {
 	switch f.Kind {
-	case FaultDrop, FaultDelay, FaultRefuse, FaultBan, FaultOutdated, FaultDeaf, FaultLoseAck, FaultAway, FaultDupAck:
+	case FaultDrop, FaultDelay, FaultRefuse, FaultOutdated, FaultDeaf, FaultLoseAck, FaultAway, FaultDupAck:
+	case FaultBan:
+		if f.Code >= 400 && !slices.Contains(bans, f.Code) {
+			return fmt.Errorf("%w: code %d: want 402, 403 or 406, or a temporary ban's own, such as 101", ErrBadInput, f.Code)
+		}
 	case FaultFail, FaultNack:
 		if f.Code < 400 || f.Code > 599 {
 			return fmt.Errorf("%w: code %d: want 400 to 599", ErrBadInput, f.Code)

@@ -126,6 +126,7 @@ func TestBadFaults(t *testing.T) {
 		`{"kind":"nack","number":"*","code":463,"count":-1}`:            "negative",
 		`{"kind":"stream_error","number":"*"}`:                          "tag",
 		`{"kind":"stream_error","number":"*","code":1,"at":"tomorrow"}`: "tomorrow",
+		`{"kind":"ban","number":"*","code":405}`:                        "403 or 406",
 		`{"kind":"fail","number":"*","code":-1}`:                        "whole number",
 		`{"kind":"fail","number":"*","code":4.5}`:                       "whole number",
 	} {

@@ -33,13 +33,10 @@ func (e *Emulator) loginFault(number string, p *waWa6.ClientPayload) (int, attrs
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if a := e.useLocked(FaultFail, number); a != nil {
-		if a.Code == banned {
-			return banned, a.banAttrs(0)
-		}
-		return int(a.Code), nil
+		return a.failure()
 	}
 	if a := e.faultLocked(FaultBan, number); a != nil {
-		return banned, a.banAttrs(int(a.Code))
+		return a.failure()
 	}
 	if e.faultLocked(FaultOutdated, number) != nil && p.GetUserAgent().GetAppVersion().GetTertiary() != ClientRevision {
 		return 405, nil
@@ -53,14 +50,19 @@ func (e *Emulator) loginFault(number string, p *waWa6.ClientPayload) (int, attrs
 	return 0, nil
 }
 
-// banAttrs say why a temporary ban was laid on, and for how many seconds it still holds.
-func (a *activeFault) banAttrs(code int) attrs {
-	if code == 0 {
+// failure is what the faults fail and ban say. A temporary ban tells why it was laid on, and for how
+// many seconds it still holds.
+func (a *activeFault) failure() (int, attrs) {
+	code := int(a.Code)
+	switch {
+	case code >= 400 && code != banned:
+		return code, nil
+	case code == 0, code == banned:
 		code = banCode
 	}
 	seconds := banSeconds
 	if !a.until.IsZero() {
 		seconds = int(time.Until(a.until).Seconds()) + 1
 	}
-	return attrs{"code": code, "expire": seconds}
+	return banned, attrs{"code": code, "expire": seconds}
 }

@@ -47,27 +47,6 @@ func TestFaultD7AnUnpairedClientWalksAllSixCodes(t *testing.T) {
 	await[*events.Connected](c, nil)
 }
 
-// The codes live as long as they are meant to, one after the other, and the socket ends after the last.
-func TestFaultD7TheSocketEndsAfterTheLastCode(t *testing.T) {
-	e := start(t, Options{QRFirst: 600 * time.Millisecond, QRNext: 60 * time.Millisecond})
-	addPhones(t, e, ana)
-	c := newClient(t, e, nil)
-	c.EnableAutoReconnect = false
-	began := time.Now()
-	c.connect()
-	all := await[*events.QR](c, nil).Codes
-	await[*events.Disconnected](c, nil)
-	if took := time.Since(began); took < 900*time.Millisecond {
-		t.Fatalf("the socket ended after %v", took)
-	}
-	if _, err := e.Scan(t.Context(), ana, all[codes-1]); !errors.Is(err, ErrConflict) {
-		t.Fatal(err)
-	}
-	if refusals(e, 0) != 1 {
-		t.Fatalf("%+v", e.Events(0))
-	}
-}
-
 // TestFaultE6: who is to be turned away gets no code, but the failure that a login would get.
 func TestFaultE6AnUnpairedClientIsTurnedAway(t *testing.T) {
 	e := start(t, Options{})
@@ -88,9 +67,16 @@ func TestFaultE6AnUnpairedClientIsTurnedAway(t *testing.T) {
 		fault(t, e, Fault{Kind: FaultFail, Number: "*", Code: code, Count: 1})
 		meetsFailure(int(code))
 	}
-	for kind, code := range map[string]int{FaultBan: 402, FaultOutdated: 405} {
-		fault(t, e, Fault{Kind: kind, Number: "*", ForMS: 60_000})
-		meetsFailure(code)
+	for _, c := range []struct {
+		fault Fault
+		code  int
+	}{
+		{Fault{Kind: FaultOutdated}, 405}, {Fault{Kind: FaultBan}, 402}, {Fault{Kind: FaultBan, Code: 102}, 402},
+		{Fault{Kind: FaultBan, Code: 403}, 403}, {Fault{Kind: FaultBan, Code: 406}, 406},
+	} {
+		c.fault.Number = everyone
+		fault(t, e, c.fault)
+		meetsFailure(c.code)
 		e.ClearFaults()
 	}
 	// What is ordered for a phone is not for who is no phone's yet.
