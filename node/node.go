@@ -89,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r, err := router.New(router.Config{
 		Node: o.Name, Incarnation: process.Incarnation, Version: o.Version, Directory: edge, Local: edge, Operator: edge, Orders: edge,
-		Peers: proof, PeerTLS: o.peerClient(), Keys: callers, Log: o.Log, Registry: registry, Limits: router.Limits{Peer: files.peers}, DefaultCliente: o.DefaultCliente,
+		Peers: proof, PeerTLS: o.peerClient(), Keys: callers, Origins: o.origins(), Log: o.Log, Registry: registry, Limits: router.Limits{Peer: files.peers}, DefaultCliente: o.DefaultCliente,
 	})
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) error {
 	defer o.endHard(running)()
 	var servers sync.WaitGroup
 	ports.serve(r, &servers, fail)
-	ports.serveProfiles(running, &servers, o.Log)
+	ports.serveProfiles(running, &servers, o.origins(), o.Log)
 	o.followCertificates(running, &servers, registry)
 	if callers != nil {
 		servers.Go(func() { callers.Follow(running, keysInterval, o.Log) })

@@ -45,6 +45,9 @@ type Options struct {
 	// DefaultCliente is meant by requests of callers that name no cliente; 0: they are refused.
 	DefaultCliente ownership.Cliente
 
+	AllowedHosts []string // names by which ports without keys may be called, beside addresses and names without a dot
+	CORSOrigins  []string // origins whose pages may call
+
 	APIKeysFile string // keys that callers of Listen must show; "": none
 
 	TLS     *certificate.Certificate // of Listen; nil: plain HTTP

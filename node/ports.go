@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,4 +106,15 @@ func (o Options) peerClient() *tls.Config {
 		return nil
 	}
 	return o.PeerTLS.Client()
+}
+
+// origins are those that an operator has named, with the names that this node's own addresses have.
+func (o Options) origins() router.Origins {
+	hosts := slices.Clone(o.AllowedHosts)
+	for _, address := range []string{o.Listen, o.TrustedListen, o.ProfileListen} {
+		if name, _, err := net.SplitHostPort(address); err == nil && name != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	return router.Origins{Hosts: hosts, Pages: o.CORSOrigins}
 }

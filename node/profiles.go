@@ -8,6 +8,8 @@ import (
 	"net/http/pprof"
 	"sync"
 	"time"
+
+	"session-manager/router"
 )
 
 // profiles are Go's own of this process. They have a port and a mux to themselves: package pprof
@@ -36,6 +38,17 @@ func bodiless(next http.Handler) http.Handler {
 	})
 }
 
+// forOwnPages refuses pages of elsewhere: no key is asked for.
+func forOwnPages(origins router.Origins, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code, message := origins.Refuses(r.Host, r.Header.Get("Origin")); code != "" {
+			http.Error(w, code+": "+message, http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 const (
 	headTime = 10 * time.Second // that the head of a request for a profile may take to arrive
 	idleTime = 90 * time.Second // that a connection may stay without a request
@@ -44,13 +57,13 @@ const (
 
 // serveProfiles serves the operator's profiles, where there is a port for them, until ctx ends.
 // A node serves on without them.
-func (p ports) serveProfiles(ctx context.Context, servers *sync.WaitGroup, log *slog.Logger) {
+func (p ports) serveProfiles(ctx context.Context, servers *sync.WaitGroup, origins router.Origins, log *slog.Logger) {
 	if p.profile == nil {
 		return
 	}
 	log.Info("listening for requests of profiles", "listen", p.profile.Addr().String())
 	// No limit on writing: a profile takes as long as it was asked for.
-	server := &http.Server{Handler: profiles(), ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: headSize}
+	server := &http.Server{Handler: forOwnPages(origins, profiles()), ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: headSize}
 	servers.Go(func() {
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"session-manager/router"
 )
 
 // Profiles have a port of their own, which is there if it was asked for and ends with the node.
@@ -22,7 +24,7 @@ func TestProfiles(t *testing.T) {
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	var servers sync.WaitGroup
-	p.serveProfiles(ctx, &servers, slog.New(slog.NewTextHandler(&log, nil)))
+	p.serveProfiles(ctx, &servers, router.Origins{}, slog.New(slog.NewTextHandler(&log, nil)))
 	base := "http://" + p.profile.Addr().String()
 	if !strings.Contains(log.String(), "listen="+p.profile.Addr().String()) {
 		t.Errorf("the log does not say where: %s", log.String())
@@ -56,7 +58,7 @@ func TestNoProfiles(t *testing.T) {
 	}
 	defer p.close()
 	var servers sync.WaitGroup
-	p.serveProfiles(t.Context(), &servers, slog.New(slog.DiscardHandler))
+	p.serveProfiles(t.Context(), &servers, router.Origins{}, slog.New(slog.DiscardHandler))
 	servers.Wait()
 	if p.profile != nil {
 		t.Error("there is a port for profiles that nobody asked for")
@@ -83,6 +85,30 @@ func TestFaultC1ProfilesReadNoBody(t *testing.T) {
 		bodiless(next).ServeHTTP(w, httptest.NewRequest(row.method, "/debug/pprof/profile", body))
 		if w.Code != row.want || read != (row.want == 200) {
 			t.Errorf("%s with %q: %d, and it was served: %v", row.method, row.body, w.Code, read)
+		}
+	}
+}
+
+// Pages of elsewhere do not reach the port of profiles by a name of their own.
+func TestFaultC3ProfilesAreForNobodysPages(t *testing.T) {
+	own := Options{ProfileListen: "own.example:6060", AllowedHosts: []string{"ops.example"}, CORSOrigins: []string{"https://hub.example"}}.origins()
+	for _, row := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"127.0.0.1:6060", "", 200}, {"[::1]:6060", "", 200}, {"localhost:6060", "http://localhost:6060", 200},
+		{"own.example:6060", "", 200}, {"ops.example", "", 200}, {"localhost", "https://hub.example", 200},
+		{"evil.example", "", 403}, {"evil.example", "http://evil.example", 403}, {"127.0.0.1:6060", "http://evil.example", 403}, {"localhost", "null", 403},
+	} {
+		request := httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil)
+		request.Host = row.host
+		if row.origin != "" {
+			request.Header.Set("Origin", row.origin)
+		}
+		w := httptest.NewRecorder()
+		forOwnPages(own, profiles()).ServeHTTP(w, request)
+		if w.Code != row.want {
+			t.Errorf("%s from %q: %d, want %d", row.host, row.origin, w.Code, row.want)
 		}
 	}
 }

@@ -84,7 +84,8 @@ type Config struct {
 	Orders      Orders
 	Peers       *peer.Proof // authenticates nodes to one another; nil: any peer is believed
 	PeerTLS     *tls.Config // of connections to other nodes; nil: plain
-	Keys        *keys.File  // API keys of the public port; nil: none are asked for
+	Origins     Origins
+	Keys        *keys.File // API keys of the public port; nil: none are asked for
 	Limits      Limits
 	// DefaultCliente is meant by callers' requests without X-Cliente-Id; 0: those are refused.
 	DefaultCliente ownership.Cliente
@@ -107,6 +108,7 @@ type Router struct {
 	metrics  *metrics
 	scrape   fasthttp.RequestHandler
 	bodies   *bodies
+	lastHost atomic.Pointer[string] // by which a port without keys was called last, and may be
 	crowds   *crowds
 	waiting  places
 	operates atomic.Int64 // requests of the operator's routes in flight
@@ -151,8 +153,14 @@ func New(cfg Config) (*Router, error) {
 	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
 	r.life, r.end = context.WithCancel(context.Background())
-	r.public = r.server(r.identified(r.parting(r.servePublic)), func(ctx *fasthttp.RequestCtx) bool { _, ok := r.authenticate(ctx); return ok })
-	r.trusted = r.server(r.identified(r.parting(r.serveTrusted)), func(*fasthttp.RequestCtx) bool { return true })
+	r.public = r.server(r.identified(r.called(cfg.Keys == nil, r.parting(r.servePublic))), func(ctx *fasthttp.RequestCtx) bool {
+		if !r.admit(ctx, cfg.Keys == nil) {
+			return false
+		}
+		_, ok := r.authenticate(ctx)
+		return ok
+	})
+	r.trusted = r.server(r.identified(r.called(true, r.parting(r.serveTrusted))), func(ctx *fasthttp.RequestCtx) bool { return r.admit(ctx, true) })
 	r.peer = r.server(r.servePeer, r.admitsPeer)
 	return r, nil
 }

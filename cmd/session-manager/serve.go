@@ -51,6 +51,9 @@ type serveCmd struct {
 	MaxConnections          int `help:"Connections of callers at --listen at a time; 0: a quarter of the files that this process may open (ulimit -n), or less where those are few. Who comes later waits; connections that are silent make room."`
 	MaxConnectionsPerSource int `help:"The same for one address, at --listen and --trusted-listen; 0: seven eighths of all. A load balancer is one address: leave room for all its callers."`
 
+	AllowedHost []string `help:"Names with a dot by which ports that ask for no key may be called (Host), separated by commas. Addresses and names without a dot always may: no page in a browser can make them its own."`
+	CORSOrigin  []string `name:"cors-origin" help:"Origins whose pages may call this node from a browser, as https://hub.example, separated by commas."`
+
 	TLS tlsFlags `embed:""`
 
 	APIKeysFile   string `type:"path" name:"api-keys-file" help:"API keys that callers of --listen must show; see 'session-manager keys --help'." placeholder:"FILE"`
@@ -105,6 +108,7 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
 		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, ProfileListen: c.PprofListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
 		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store, StoreConnections: c.StoreConnections,
+		AllowedHosts: c.AllowedHost, CORSOrigins: c.CORSOrigin,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerSource: c.MaxConnectionsPerSource,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
 		WhatsAppEndpoint: c.WhatsappEndpoint, DeviceName: c.DeviceName, APIKeysFile: c.APIKeysFile,
@@ -129,6 +133,17 @@ func (c *serveCmd) options(s streams) (node.Options, error) {
 }
 
 func (c *serveCmd) addresses(o *node.Options) error {
+	for _, host := range c.AllowedHost {
+		if host == "" || strings.ContainsAny(host, "*/:@ ") {
+			return fmt.Errorf("--allowed-host: %q is not a name", host)
+		}
+	}
+	for _, origin := range c.CORSOrigin {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin {
+			return fmt.Errorf("--cors-origin: %q is not http://HOST[:PORT] or https://HOST[:PORT]", origin)
+		}
+	}
 	if c.MaxConnections < 0 {
 		return fmt.Errorf("--max-connections: %d is negative", c.MaxConnections)
 	}
