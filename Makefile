@@ -8,7 +8,7 @@ CHECKS  := all,-ST1000,-ST1003,-ST1016,-ST1020,-ST1021,-ST1022
 LDFLAGS := -s -w -X main.version=$(VERSION)
 STATIC  := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
-.PHONY: build run demo fidelity test check bench secrets image compose-test clean
+.PHONY: build run demo fidelity test check licenses bench secrets image compose-test clean
 
 # Static binaries. etcd is the stock server, for clusters of processes on one machine.
 build:
@@ -46,6 +46,11 @@ check:
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 	$(GO) test ./cmd/session-manager -run 'TestDependencies'
+	$(GO) run ./cmd/licenses --check
+
+# Writes the notices anew, after go.mod has changed.
+licenses:
+	$(GO) run ./cmd/licenses
 
 # Measures the product beside what a user would pick instead, and writes bench/out/<date>/report.md,
 # .json and plots. QUICK=1: minutes, for orientation.

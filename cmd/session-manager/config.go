@@ -1,48 +1,56 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 	"gopkg.in/yaml.v3"
 )
 
 // configFile is a YAML file of flags: under their command's name ("serve: {start-rate: 7}"), or by
 // themselves ("start-rate: 7"). A key that no flag has is an error, which names it.
 type configFile struct {
-	kong.Resolver
-	values map[string]any
+	values map[string]any // by the dashed path of their keys
+	groups map[string]any // likewise, what is not a value
 }
 
 func loadConfig(r io.Reader) (kong.Resolver, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
+	tree := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
-	file := configFile{values: map[string]any{}}
-	if err := yaml.Unmarshal(text, &file.values); err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
-	}
-	if file.Resolver, err = kongyaml.Loader(strings.NewReader(string(text))); err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
-	}
+	file := configFile{values: map[string]any{}, groups: map[string]any{}}
+	file.read(tree, "")
 	return file, nil
 }
 
+func (f configFile) read(tree map[string]any, path string) {
+	for key, value := range tree {
+		if group, isGroup := value.(map[string]any); isGroup {
+			f.groups[path+key] = group
+			f.read(group, path+key+"-")
+		} else {
+			f.values[path+key] = value
+		}
+	}
+}
+
 // Resolve returns the value of a flag, nil where the file has none.
-func (f configFile) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	value, err := f.Resolver.Resolve(ctx, parent, flag)
-	if value == nil && err == nil {
-		value = f.values[flag.Name]
+func (f configFile) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+	path := flag.Name
+	for n := parent.Node(); n != nil && n.Type != kong.ApplicationNode; n = n.Parent {
+		path = n.Name + "-" + path
 	}
-	if _, isGroup := value.(map[string]any); isGroup {
-		return nil, fmt.Errorf("--config: %s: want a value, not a group of keys", flag.Name)
+	for _, name := range []string{path, flag.Name} {
+		if value := f.values[name]; value != nil {
+			return value, nil
+		}
 	}
-	return value, err
+	return nil, nil
 }
 
 // Validate refuses keys that are no flag's.
@@ -50,7 +58,16 @@ func (f configFile) Validate(app *kong.Application) error {
 	flags := make(map[string]bool)
 	collect(app.Node, "", flags)
 	var unknown []string
-	check(f.values, "", flags, &unknown)
+	for name, value := range f.values {
+		if !flags[name] && (value != nil || !startsAny(flags, name+"-")) { // "serve:" may have nothing in it
+			unknown = append(unknown, name)
+		}
+	}
+	for name := range f.groups {
+		if flags[name] || !startsAny(flags, name+"-") {
+			unknown = append(unknown, name)
+		}
+	}
 	if len(unknown) == 0 {
 		return nil
 	}
@@ -67,20 +84,6 @@ func collect(n *kong.Node, path string, flags map[string]bool) {
 	}
 	for _, child := range n.Children {
 		collect(child, path+child.Name+"-", flags)
-	}
-}
-
-func check(values map[string]any, path string, flags map[string]bool, unknown *[]string) {
-	for key, value := range values {
-		name := path + key
-		group, isGroup := value.(map[string]any)
-		switch {
-		case isGroup:
-			check(group, name+"-", flags, unknown)
-		case value == nil && path == "" && startsAny(flags, name+"-"): // "serve:" with nothing in it
-		case !flags[name]:
-			*unknown = append(*unknown, key)
-		}
 	}
 }
 

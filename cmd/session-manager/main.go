@@ -52,6 +52,7 @@ type cli struct {
 	Cluster       clusterCmd       `cmd:"" help:"Run a cluster of processes on this machine until Ctrl-C, to try things out."`
 	Keys          keysCmd          `cmd:"" help:"Make, list and revoke API keys."`
 	ShowVersion   versionCmd       `name:"version" cmd:"" help:"Print the version."`
+	Licenses      licensesCmd      `cmd:"" help:"Print what this program is made of, and the notices of each part."`
 	Judge         judgeCmd         `cmd:"" hidden:"" help:"Judge the crash of the process that started this one, when it has ended."`
 }
 
