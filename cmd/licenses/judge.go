@@ -33,9 +33,8 @@ func judge(parts []part) error {
 func render(parts []part) string {
 	var b strings.Builder
 	b.WriteString("session-manager is made of the following. Its own sources are under the Apache License 2.0. The binary as a whole is under\n" +
-		"the GNU General Public License 3.0, since it links go.mau.fi/libsignal; go.mau.fi/whatsmeow and others are under the Mozilla\n" +
-		"Public License 2.0. The sources of each part are\n" +
-		"those of the Go module and the version named here.\n\n")
+		"the GNU General Public License 3.0, since it links go.mau.fi/libsignal; go.mau.fi/whatsmeow and others are under the Mozilla Public\n" +
+		"License 2.0. The sources of each part are those of the Go module and the version named here.\n\n")
 	of := map[string][]string{} // names by text
 	var texts []string
 	for _, p := range parts {

@@ -33,10 +33,10 @@ func TestFaultC13Notices(t *testing.T) {
 
 func TestFaultC13UnknownLicenses(t *testing.T) {
 	for want, p := range map[string]part{
-		"no licence":          {name: "a"},
-		"under AGPL-3.0":      {name: "b", licenses: []string{"AGPL-3.0", "MIT"}},
-		"under GPL-3.0":       {name: "c", licenses: []string{"GPL-3.0-or-later"}},
-		"":                    {name: "d", licenses: []string{"MIT"}},
+		"no licence":             {name: "a"},
+		"under AGPL-3.0":         {name: "b", licenses: []string{"AGPL-3.0", "MIT"}},
+		"under GPL-3.0":          {name: "c", licenses: []string{"GPL-3.0-or-later"}},
+		"":                       {name: "d", licenses: []string{"MIT"}},
 		"d v1 is under LGPL-3.0": {name: "d", version: "v1", licenses: []string{"LGPL-3.0"}},
 	} {
 		if err := judge([]part{p}); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -32,12 +32,12 @@ func TestFaultD3MistakesAreNamed(t *testing.T) {
 	}
 	file := write("file", strings.Repeat("no database ", 100))
 	for says, args := range map[string][]string{
-		"serve-strat-rate":                             config("serve:\n  strat-rate: 7\n"),
+		"serve-strat-rate":                       config("serve:\n  strat-rate: 7\n"),
 		"unknown key liste":                      config("liste: 127.0.0.1:0\n"),
-		"serve-a, serve-b":                                   config("serve: {a: 1, b: [2]}\n"),
+		"serve-a, serve-b":                       config("serve: {a: 1, b: [2]}\n"),
 		"unknown key serv":                       config("serv: 1\n"),
 		"--start-rate":                           config("start-rate: fast\n"),
-		"unknown key start-rate":               config("start-rate: {a: 1}\n"),
+		"unknown key start-rate":                 config("start-rate: {a: 1}\n"),
 		"--config":                               config("serve: [1\n"),
 		"none.yaml":                              serve("--config", filepath.Join(dir, "none.yaml")),
 		`--listen: "127.0.0.1:99999": port`:      serve("--listen", "127.0.0.1:99999"),
