@@ -62,6 +62,9 @@ func (c *Cluster) newNode() (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.o.Program != "" {
+		p.Use(c.o.Program)
+	}
 	n.Process = p
 	c.mu.Lock()
 	defer c.mu.Unlock()

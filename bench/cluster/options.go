@@ -20,7 +20,9 @@ const (
 type Options struct {
 	Nodes  int    // started at once; AddNode adds more
 	BinDir string // of the programs; "": bin
-	Dir    string // of data and logs; "": a temporary one, removed at Close
+	// Program is what the nodes run at first; "": that of BinDir. Node.Use changes it.
+	Program string
+	Dir     string // of data and logs; "": a temporary one, removed at Close
 	// Store is SQLite, Postgres or the URL of a store that is there already; "": SQLite.
 	Store string
 	// Etcd is how many members the etcd cluster has, each a process: 0 is 1. Embedded has

@@ -34,7 +34,7 @@ type Process struct {
 
 	trace *slog.Logger
 
-	mu  sync.Mutex // guards run
+	mu  sync.Mutex // guards path and run
 	run *run       // the latest; nil before the first Start
 }
 
@@ -105,6 +105,13 @@ func (p *Process) Start(ctx context.Context) error {
 	}
 }
 
+// Use has the next life run another program of the same name, as in an upgrade.
+func (p *Process) Use(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.path = path
+}
+
 // Restart is Kill, where it still runs, and Start.
 func (p *Process) Restart(ctx context.Context) error {
 	if p.Running() {
@@ -127,7 +134,9 @@ func (p *Process) launch() (*run, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	p.mu.Lock()
 	line := slices.Concat(p.enter, []string{p.path}, p.args)
+	p.mu.Unlock()
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = environment()
 	cmd.Stdout, cmd.Stderr = log, log // a file, not a pipe: a slow reader must not stop the program

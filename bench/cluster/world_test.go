@@ -29,6 +29,13 @@ type world struct {
 // logs are shown where the test has failed.
 func begin(t *testing.T, clientes int, o cluster.Options) *world {
 	t.Helper()
+	return beginWith(t, clientes, o, "")
+}
+
+// beginWith is begin with nodes of another program; "": the present one.
+func beginWith(t *testing.T, clientes int, o cluster.Options, program string) *world {
+	t.Helper()
+	o.Program = program
 	o.BinDir, o.Dir, o.Emulator, o.FewPrekeys = built.Dir(t), t.TempDir(), true, true
 	c, err := cluster.Start(within(t, 60*time.Second), o)
 	if err != nil {
