@@ -134,7 +134,7 @@ func (e *Emulator) Scan(ctx context.Context, number, code string) (string, error
 		return "", err
 	}
 	e.log.Info("paired", "device", d.pn.String())
-	streamError(p.conn, soon(), "515") // restart: the client comes back with a login
+	streamError(p.conn, soon(), restartCode) // restart: the client comes back with a login
 	return d.pn.String(), nil
 }
 
