@@ -113,6 +113,57 @@ export const checks = [
     await everywhere(await beto.write(everybody, 'del teléfono'), 'del teléfono', { phone: beto })
   }],
 
+  ['what a companion sends to a group, its own phone shows as sent', async () => {
+    const id = await companion.text(everybody, 'lo mío')
+    const copy = await ana.copies(id)
+    must(copy.text === 'lo mío', `as ${JSON.stringify(copy)}`)
+    must(!(await ana.inbox()).some(m => m.id === id), 'it is among the received, too')
+  }],
+
+  ['a phone shows what a companion sends as what it is, and what it does to it', async () => {
+    const id = await companion.text(beto.jid, 'a corregir')
+    const key = { remoteJid: beto.jid, fromMe: true, id }
+    const becomes = (what, fits) => until(`phone ${BETO} shows ${what}`, async () => (await beto.inbox()).some(m => m.id === id && fits(m)))
+    await shown(beto, id, 'a corregir')
+    await companion.send(beto.jid, { react: { text: '👍', key } })
+    await becomes('a reaction', m => m.reactions?.some(r => r.from === ANA && r.emoji === '👍'))
+    await companion.send(beto.jid, { react: { text: '', key } })
+    await becomes('no reaction', m => m.reactions?.length === 0)
+    await companion.send(beto.jid, { text: 'corregido', edit: key })
+    await becomes('the edit', m => m.edited && m.text === 'corregido')
+    await companion.send(beto.jid, { delete: key })
+    await becomes('that it is gone', m => m.revoked && m.text === '')
+
+    const place = await beto.shows(await companion.send(beto.jid, { location: { degreesLatitude: -34.5, degreesLongitude: -58.25, name: 'acá' } }))
+    must(place.type === 'location' && place.location.latitude === -34.5 && place.location.name === 'acá', JSON.stringify(place))
+    const vcard = 'BEGIN:VCARD\nVERSION:3.0\nFN:Caro\nTEL;type=CELL;waid=5491100000003:+5491100000003\nEND:VCARD'
+    const card = await beto.shows(await companion.send(beto.jid, { contacts: { displayName: 'Caro', contacts: [{ vcard, displayName: 'Caro' }] } }))
+    must(card.type === 'contact' && card.contacts[0].name === 'Caro', JSON.stringify(card))
+    const poll = await beto.shows(await companion.send(beto.jid, { poll: { name: 'cuál', values: ['una', 'otra'], selectableCount: 1 } }))
+    must(poll.type === 'poll' && poll.poll.name === 'cuál' && poll.poll.options.join() === 'una,otra', JSON.stringify(poll))
+    const answer = await beto.write(ANA, 'a citar')
+    const quoted = await got(companion, answer, 'a citar')
+    const m = await companion.sock.sendMessage(beto.jid, { text: 'citado' }, { quoted })
+    must((await beto.shows(m.key.id)).reply_to?.id === answer, 'the quotation')
+  }],
+
+  ['a companion reads what a phone does to its messages', async () => {
+    const id = await beto.write(ANA, 'del teléfono')
+    const m = await got(companion, id, 'del teléfono')
+    const about = async (what, body, fits) => {
+      const done = (await beto.do(what, { chat: ANA, id, ...body })).id
+      const read = await companion.received(done)
+      must(fits(read.message), `${what}: ${JSON.stringify(read.message)}`)
+    }
+    const names = key => key?.id === m.key.id
+    await about('react', { emoji: '🎉' }, r => r.reactionMessage?.text === '🎉' && names(r.reactionMessage.key))
+    await about('edit', { text: 'mejor así' }, e => {
+      const edit = (e.editedMessage?.message ?? e).protocolMessage
+      return names(edit?.key) && (edit.editedMessage.conversation ?? edit.editedMessage.extendedTextMessage?.text) === 'mejor así'
+    })
+    await about('revoke', {}, r => names(r.protocolMessage?.key) && !r.protocolMessage.editedMessage)
+  }],
+
   ['numbers are found as people write them', async () => {
     for (const written of ['+54 9 11 0000-0002', '54 (911) 0000.0002', BETO]) {
       const [found] = await companion.sock.onWhatsApp(written)
