@@ -316,12 +316,14 @@ func (g *guard) run(ctx context.Context, statement string, args ...any) (int64, 
 	defer g.done()
 	token, release := g.steady(ctx)
 	defer release()
-	ctx, cancel := context.WithTimeout(ctx, g.store.answer)
+	limit, scout := g.store.patience.begin(g.store.answer)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	d := g.store.dialect
 	result, err := g.store.db.Exec(ctx, "WITH f AS "+d.materialized()+
 		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,
 		append([]any{int64(g.hold.Cliente()), token.Generation, token.Revision}, args...)...)
+	g.store.patience.end(err, scout)
 	if err != nil {
 		return 0, err
 	}

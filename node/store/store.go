@@ -63,6 +63,7 @@ type Store struct {
 	books     *books
 	onRefused func()
 	probe     probe
+	patience  patience
 	// together is for databases that are not compound; nil: this one is.
 	together *together
 }

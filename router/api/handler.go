@@ -173,7 +173,8 @@ func (h *Handler) qr(ctx *fasthttp.RequestCtx, now Snapshot) {
 // caller need not know what becomes of the session, only that nothing was sent.
 const (
 	storeUnavailable = "STORE_UNAVAILABLE"
-	storeFailed      = "STORE_FAILED" // it answers, but with an error that nobody foresaw
+	storeFailed      = "STORE_FAILED"   // it answers, but with an error that nobody foresaw
+	unreachable      = "CONNECT_FAILED" // this node has no way to WhatsApp
 )
 
 func (h *Handler) send(ctx *fasthttp.RequestCtx, life context.Context, c ownership.Cliente, s Session) error {
@@ -238,6 +239,11 @@ func askToTell(ctx *fasthttp.RequestCtx, key string) {
 }
 
 func refuseNotReady(ctx *fasthttp.RequestCtx, now Snapshot) {
+	if onItsWay(now.State) && now.LastError.Code == unreachable {
+		Refuse(ctx, fasthttp.StatusServiceUnavailable, "WHATSAPP_UNAVAILABLE",
+			"The session's node cannot reach WhatsApp, message not sent - retry, and check its network, DNS and firewall: "+now.LastError.Message)
+		return
+	}
 	if onItsWay(now.State) && now.LastError.Code == storeUnavailable {
 		refuseError(ctx, ErrStoreUnavailable)
 		return
@@ -249,6 +255,16 @@ func refuseNotReady(ctx *fasthttp.RequestCtx, now Snapshot) {
 	Refuse(ctx, fasthttp.StatusConflict, "SESSION_NOT_READY", fmt.Sprintf("WhatsApp session not ready. Current state: %s", now.State))
 }
 
+// inVain says whether it does not help to wait for a session to be READY: what it needs, the credential store
+// or a way to WhatsApp, has been missing for a while.
+func inVain(now Snapshot) bool {
+	switch now.LastError.Code {
+	case storeUnavailable, storeFailed, unreachable:
+		return onItsWay(now.State) && time.Since(now.Since) >= fresh
+	}
+	return false
+}
+
 // awaitReady waits while the session is on its way to READY, ReadyWait at most.
 func (h *Handler) awaitReady(life context.Context, s Session) Snapshot {
 	timer := time.NewTimer(h.ReadyWait)
@@ -256,7 +272,7 @@ func (h *Handler) awaitReady(life context.Context, s Session) Snapshot {
 	for {
 		changed := s.Changed()
 		now := s.Snapshot()
-		if now.Ending || !now.Pending && !onItsWay(now.State) {
+		if now.Ending || !now.Pending && (!onItsWay(now.State) || inVain(now)) {
 			return now
 		}
 		select {
