@@ -16,6 +16,7 @@ var errStarting = errors.New("this node is starting: it waits for etcd or the cr
 // front is what the router asks. It answers from the first moment on, though the parts behind
 // it come up later: until then nothing is anywhere, and the reason says why.
 type front struct {
+	node   string
 	reason *reason
 	never  chan struct{}
 	begun  time.Time
@@ -91,10 +92,18 @@ func (f *front) Reachable() error {
 
 // Cluster is the body of /cluster.
 func (f *front) Cluster() any {
+	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: []string{}}}
 	if p := f.parts.Load(); p != nil {
-		return p.clusterInfo()
+		info = p.clusterInfo()
 	}
-	return clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: []string{}}}
+	info.Self = selfInfo{Name: f.node, Ready: true}
+	if err := f.Ready(); err != nil {
+		info.Self.Ready, info.Self.Reason = false, nonEmpty(err.Error())
+	}
+	if err := f.Reachable(); err != nil {
+		info.Self.WhatsApp = nonEmpty(err.Error())
+	}
+	return info
 }
 
 // Owner is the body of /owners/<c>.

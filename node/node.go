@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) error {
 	registry.MustRegister(o.Collectors...)
 	why := &reason{}
 	why.Set(errStarting)
-	edge := &front{reason: why, never: make(chan struct{}), begun: time.Now(), limit: o.Timing.Failover()}
+	edge := &front{node: o.Name, reason: why, never: make(chan struct{}), begun: time.Now(), limit: o.Timing.Failover()}
 	var callers *keys.File
 	if o.APIKeysFile != "" {
 		if callers, err = keys.Open(o.APIKeysFile); err != nil {

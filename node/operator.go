@@ -13,6 +13,15 @@ import (
 type clusterInfo struct {
 	Nodes []nodeInfo `json:"nodes"`
 	Ring  ringInfo   `json:"ring"`
+	Self  selfInfo   `json:"self"`
+}
+
+// selfInfo is the node that answers, with what /readyz and /health tell nobody who has no key.
+type selfInfo struct {
+	Name     string  `json:"name"`
+	Ready    bool    `json:"ready"`
+	Reason   *string `json:"reason"`   // why it is not ready; null: it is
+	WhatsApp *string `json:"whatsapp"` // why WhatsApp cannot be reached; null: it can
 }
 
 type nodeInfo struct {
@@ -108,7 +117,6 @@ func (p *parts) SetTarget(ctx context.Context, c ownership.Cliente, node string)
 	if _, ok := p.view.Member(node); node != "" && !ok {
 		return fmt.Errorf("%w: %q", router.ErrUnknownNode, node)
 	}
-	p.o.Log.Info("an operator moves a cliente", "cliente", c, "to", node)
 	return p.etcd.PutTarget(ctx, c, node)
 }
 
@@ -117,7 +125,6 @@ func (p *parts) SetDrain(ctx context.Context, node string, drain bool) error {
 	if _, ok := p.view.Member(node); drain && !ok {
 		return fmt.Errorf("%w: %q", router.ErrUnknownNode, node)
 	}
-	p.o.Log.Info("an operator drains a node", "node", node, "drain", drain)
 	return p.etcd.PutDrain(ctx, node, drain)
 }
 

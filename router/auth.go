@@ -48,9 +48,20 @@ func (r *Router) authenticate(ctx *fasthttp.RequestCtx) (caller, bool) {
 	if grant := r.cfg.Keys.Check(key); len(key) > 0 && grant != nil {
 		return caller{grant}, true
 	}
+	why := "its key is not known"
+	if len(key) == 0 {
+		why = "it has no key"
+	}
+	r.audit.refused(ctx, caller{}, why)
 	ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
 	api.Refuse(ctx, fasthttp.StatusUnauthorized, "UNAUTHORIZED", "A valid API key is required")
 	return caller{}, false
+}
+
+// forbid refuses what a caller's key does not allow.
+func (r *Router) forbid(ctx *fasthttp.RequestCtx, who caller, message string, args ...any) {
+	r.audit.refused(ctx, who, "its key does not allow that", args...)
+	api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", message)
 }
 
 // serveTrusted serves a caller who has come by the trusted port.

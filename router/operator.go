@@ -18,7 +18,7 @@ func (r *Router) serveOpen(ctx *fasthttp.RequestCtx) bool {
 	case "/health":
 		whatsapp := "reachable"
 		if err := r.cfg.Operator.Reachable(); err != nil {
-			whatsapp = err.Error()
+			whatsapp = api.Discreet(err.Error())
 		}
 		api.JSON(ctx, fasthttp.StatusOK, struct {
 			Status   string `json:"status"`
@@ -67,7 +67,7 @@ func (r *Router) serveOperator(ctx *fasthttp.RequestCtx, who caller) bool {
 	}
 	ctx.SetUserValue(kindKey, operator)
 	if !who.operates() {
-		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
+		r.forbid(ctx, who, "API key is not valid for the operator's routes")
 		return true
 	}
 	if !r.enter(ctx) {

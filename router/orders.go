@@ -46,7 +46,7 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 	}
 	ctx.SetUserValue(kindKey, order)
 	if !who.operates() {
-		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for the operator's routes")
+		r.forbid(ctx, who, "API key is not valid for the operator's routes")
 		return true
 	}
 	if !r.enter(ctx) {
@@ -56,7 +56,7 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 	life, cancel := context.WithTimeout(r.life, r.cfg.Limits.Look)
 	defer cancel()
 	if isDrain {
-		r.ordered(ctx, r.cfg.Orders.SetDrain(life, node, put))
+		r.ordered(ctx, who, map[bool]string{true: "drain ", false: "undo the drain of "}[put]+node, r.cfg.Orders.SetDrain(life, node, put))
 		return true
 	}
 	c, err := ownership.ParseCliente(number)
@@ -76,12 +76,17 @@ func (r *Router) serveOrder(ctx *fasthttp.RequestCtx, who caller) bool {
 		api.Refuse(ctx, fasthttp.StatusBadRequest, "INVALID_REQUEST", `Body must be {"node":"NAME"}`)
 		return true
 	}
-	r.ordered(ctx, r.cfg.Orders.SetTarget(life, c, body.Node))
+	what := "move cliente " + c.String() + " to " + body.Node
+	if !put {
+		what = "leave cliente " + c.String() + " to the ring"
+	}
+	r.ordered(ctx, who, what, r.cfg.Orders.SetTarget(life, c, body.Node))
 	return true
 }
 
-// ordered answers an order.
-func (r *Router) ordered(ctx *fasthttp.RequestCtx, err error) {
+// ordered answers an order, and says whose it was.
+func (r *Router) ordered(ctx *fasthttp.RequestCtx, who caller, what string, err error) {
+	r.audit.ordered(ctx, who, what, err)
 	switch {
 	case err == nil:
 		api.JSON(ctx, fasthttp.StatusOK, struct {

@@ -24,16 +24,27 @@ type requestIDs struct {
 // identified gives each caller's request its name, and each answer.
 func (r *Router) identified(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if id := ctx.Request.Header.Peek(headerRequestID); len(id) == 0 || len(id) > maxRequestID || !visible(id) {
-			var space [64]byte
-			made := strconv.AppendUint(append(space[:0], r.ids.prefix...), r.ids.last.Add(1), 36)
-			ctx.Request.Header.SetBytesV(headerRequestID, made)
-		}
+		r.name(ctx)
 		defer func() {
 			ctx.Response.Header.SetBytesV(headerRequestID, ctx.Request.Header.Peek(headerRequestID))
 		}()
 		next(ctx)
 	}
+}
+
+// name makes sure that the request has a name.
+func (r *Router) name(ctx *fasthttp.RequestCtx) {
+	if id := ctx.Request.Header.Peek(headerRequestID); len(id) == 0 || len(id) > maxRequestID || !visible(id) {
+		var space [64]byte
+		made := strconv.AppendUint(append(space[:0], r.ids.prefix...), r.ids.last.Add(1), 36)
+		ctx.Request.Header.SetBytesV(headerRequestID, made)
+	}
+}
+
+// identify names a request and its answer where no handler will.
+func (r *Router) identify(ctx *fasthttp.RequestCtx) {
+	r.name(ctx)
+	ctx.Response.Header.SetBytesV(headerRequestID, ctx.Request.Header.Peek(headerRequestID))
 }
 
 // requestID is the name of a request; "" at a node of another release's.

@@ -70,7 +70,7 @@ func (r *Router) servePublic(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.SetUserValue(kindKey, callers(t.route))
 	if !grant.allows(t.cliente) {
-		api.Refuse(ctx, fasthttp.StatusForbidden, "FORBIDDEN", "API key is not valid for this cliente")
+		r.forbid(ctx, grant, "API key is not valid for this cliente", "cliente", t.cliente)
 		return
 	}
 	if key := ctx.Request.Header.Peek(headerKey); !validKey(key) {

@@ -111,6 +111,7 @@ type Router struct {
 	scrape   fasthttp.RequestHandler
 	bodies   *bodies
 	lastHost atomic.Pointer[string] // by which a port without keys was called last, and may be
+	audit    audit
 	crowds   *crowds
 	waiting  places
 	operates atomic.Int64 // requests of the operator's routes in flight
@@ -151,6 +152,7 @@ func New(cfg Config) (*Router, error) {
 	dial := dialer(cfg.PeerTLS, cfg.Peers, &r.peers)
 	r.client = newClient(cfg.Limits, dial)
 	r.streams = newStreams(dial, r.peerToken, cfg.Limits.Header+cfg.Limits.Body)
+	r.audit.log = cfg.Log
 	r.crowds = newCrowds(cfg.Limits.Crowd)
 	r.bodies = newBodies(cfg.Limits.Bodies)
 	r.received.New = func() any { return new(received) }
@@ -194,6 +196,7 @@ func (r *Router) server(handler fasthttp.RequestHandler, admits func(*fasthttp.R
 // expected says whether a caller who asks before it sends a body shall go on.
 func (r *Router) expected(admits func(*fasthttp.RequestCtx) bool) func(*fasthttp.RequestCtx) int {
 	return func(ctx *fasthttp.RequestCtx) int {
+		r.identify(ctx)
 		if admits(ctx) {
 			if ctx.Request.Header.ContentLength() <= r.cfg.Limits.Body {
 				return fasthttp.StatusContinue
@@ -293,6 +296,7 @@ func (r *Router) parting(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 func (r *Router) badRequest(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.Header.SetConnectionClose()
 	linger(ctx.Conn())
+	r.identify(ctx)
 	r.refuseUnread(ctx, err)
 	r.metrics.served(malformed, ctx.Response.StatusCode(), 0)
 }

@@ -52,7 +52,7 @@ func accountOf(c ownership.Cliente, now Snapshot, owner string, epoch ownership.
 		b.LID = &lid
 	}
 	if now.LastError.Code != "" {
-		b.LastError = &errorBody{now.LastError.Code, now.LastError.Message}
+		b.LastError = &errorBody{now.LastError.Code, Discreet(now.LastError.Message)}
 	}
 	if now.Restriction.Code != 0 {
 		b.Restriction = &restrictionBody{now.Restriction.Code, now.Restriction.Reason, milliseconds(now.Restriction.Since)}

@@ -62,7 +62,7 @@ func (h *Handler) Serve(ctx *fasthttp.RequestCtx, life context.Context, route Ro
 		return err
 	}
 	if now.LastError.Code != "" { // the bodies are the contract's, to the byte; why is said beside them
-		ctx.Response.Header.Set(headerError, printable(now.LastError.Code+": "+now.LastError.Message))
+		ctx.Response.Header.Set(headerError, printable(now.LastError.Code+": "+Discreet(now.LastError.Message)))
 	}
 	switch route {
 	case Status:

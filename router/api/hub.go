@@ -61,7 +61,7 @@ func (h *Handler) hubSession(ctx *fasthttp.RequestCtx, c ownership.Cliente, now 
 		InstanceID: "sender_" + c.String(), PhoneNumber: text(now.Phone), Status: hubStatus(now.State), QRStatus: hubQRStatus(now),
 		QRString: h.picture(now), QRGeneratedAt: instant(now.QRGenerated), QRExpiresAt: instant(now.QRExpires),
 		ConnectedAt: instant(now.ConnectedAt), DisconnectedAt: instant(now.DisconnectedAt),
-		LastErrorCode: text(now.LastError.Code), LastErrorText: text(now.LastError.Message),
+		LastErrorCode: text(now.LastError.Code), LastErrorText: text(Discreet(now.LastError.Message)),
 	})
 }
 

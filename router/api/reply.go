@@ -34,10 +34,13 @@ func answer(ctx *fasthttp.RequestCtx, status int, text []byte) {
 	ctx.SetBody(text)
 }
 
-// Refuse answers with a Failure.
+// Refuse answers with a Failure. What went wrong here is told discreetly.
 func Refuse(ctx *fasthttp.RequestCtx, status int, code, message string) {
 	if status == fasthttp.StatusServiceUnavailable {
 		ctx.Response.Header.Set("Retry-After", strconv.Itoa(RetryAfter))
+	}
+	if status >= fasthttp.StatusInternalServerError {
+		message = Discreet(message)
 	}
 	JSON(ctx, status, Failure{Error: true, Code: code, Message: message})
 }
