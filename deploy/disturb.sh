@@ -4,7 +4,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 . deploy/compose.sh
-network=${PROJECT}_default
 
 busiest() { status | sort -k6,6nr | awk '$6 > 0 {print $1; exit}'; }
 name() { docker inspect -f '{{.Name}}' "$1" | tr -d /; }
@@ -41,9 +40,13 @@ crash() {
 process() { docker inspect -f '{{.State.Pid}}' "$1"; }
 another() { now=$(process "$1") && [ "$now" -gt 1 ] && [ "$now" != "$2" ]; }
 
+# cut_off takes a node off both networks, put_back undoes it.
+cut_off() { for network in front back; do docker network disconnect "${PROJECT}_$network" "$node"; done; }
+put_back() { for network in front back; do docker network connect --alias node "${PROJECT}_$network" "$node"; done; }
+
 # A pause or a cut must not outlive this script.
 node=""
-release() { docker unpause "$node" || docker network connect --alias node "$network" "$node" || true; }
+release() { docker unpause "$node" || put_back || true; }
 trap 'release >/dev/null 2>&1' EXIT
 trap 'exit 130' INT TERM
 
@@ -66,9 +69,9 @@ docker unpause "$node" >/dev/null
 back
 
 disturb "network cut of 10 s"
-docker network disconnect "$network" "$node"
+cut_off
 sleep 10
-docker network connect --alias node "$network" "$node"
+put_back
 back
 
 disturb "SIGTERM"

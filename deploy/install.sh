@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what tests and measurements need and this machine lacks: on Debian, as root or by sudo.
-#   install.sh gcc postgres network docker nginx haproxy node-express npm
+#   install.sh gcc postgres network docker nginx haproxy node-express npm openssl pgbouncer
 set -eu
 
 need=""
@@ -11,6 +11,7 @@ for what in "$@"; do
     network) { command -v ip && command -v nft && command -v unshare; } >/dev/null || need="$need iproute2 nftables util-linux" ;;
     docker) command -v docker >/dev/null && { docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null; } ||
         need="$need docker.io docker-compose" ;;
+    openssl | pgbouncer) command -v "$what" >/dev/null || [ -x "/usr/sbin/$what" ] || need="$need $what" ;;
     nginx | haproxy) [ -x "/usr/sbin/$what" ] || command -v "$what" >/dev/null || need="$need $what" ;;
     node-express) command -v node >/dev/null && [ -d /usr/share/nodejs/express ] || need="$need node-express" ;;
     npm) { command -v node && command -v npm; } >/dev/null || need="$need npm" ;;
@@ -45,7 +46,7 @@ $sudo apt-get install -qy --no-install-recommends $need
 if [ -d /run/systemd/system ]; then
     for what in $need; do
         case $what in
-        nginx | haproxy) $sudo systemctl disable --now "$what" ;;
+        nginx | haproxy | pgbouncer) $sudo systemctl disable --now "$what" ;;
         esac
     done
 fi
