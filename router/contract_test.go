@@ -221,7 +221,7 @@ func TestNotReady(t *testing.T) {
 	w := newWorld()
 	w.ready = errors.New("no lease: etcd http://10.0.0.9:2379: connection refused")
 	got := ask(t, "GET", "http://"+start(t, w, nil).public+"/readyz", "")
-	if want := `{"error":true,"code":"NOT_READY","message":"no lease: etcd http://10.0.0.9:2379: connection refused"}`; got.code != 503 || got.body != want {
+	if want := `{"error":true,"code":"NOT_READY","message":"no lease: etcd … connection refused"}`; got.code != 503 || got.body != want {
 		t.Errorf("%d %s", got.code, got.body)
 	}
 }
