@@ -197,6 +197,12 @@ func TestFaultE14NumbersAsPeopleWriteThem(t *testing.T) {
 			t.Fatalf("to %s: %v", to, err)
 		}
 	}
+	if _, err := e.AddGroup("grupo", []string{"+49 1520 000702", "+54 9 11 0000-0001", ana + "@s.whatsapp.net"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.SetFault(Fault{Kind: FaultDelay, Number: "+49 1520 000702"}); err != nil || e.Faults()[0].Number != german {
+		t.Fatal(err, e.Faults())
+	}
 	unknown := w.ask("usync", "get", node{Tag: "usync", Attrs: attrs{"sid": "1", "mode": "query", "last": "true", "index": "0", "context": "interactive"}, Content: []node{
 		{Tag: "query", Content: []node{{Tag: "contact"}}},
 		{Tag: "list", Content: []node{{Tag: "user", Content: []node{{Tag: "contact", Content: []byte("+49 1520 000703")}}}}}}})

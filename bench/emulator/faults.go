@@ -100,6 +100,7 @@ type activeFault struct {
 
 // SetFault orders a fault. The same kind for the same number replaces the one before.
 func (e *Emulator) SetFault(f Fault) error {
+	f.Number = written(f.Number)
 	if err := f.validate(); err != nil {
 		return err
 	}

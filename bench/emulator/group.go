@@ -37,9 +37,9 @@ func (e *Emulator) AddGroup(subject string, numbers []string) (string, error) {
 	defer e.mu.Unlock()
 	g := &group{subject: subject, created: time.Now()}
 	for _, number := range numbers {
-		a := e.accounts[number]
-		if a == nil {
-			return "", fmt.Errorf("%w: phone %s", ErrNotFound, number)
+		a, err := e.accountByNumberLocked(number)
+		if err != nil {
+			return "", err
 		}
 		if !g.has(a) {
 			g.members = append(g.members, a)

@@ -26,8 +26,22 @@ func writtenLikeANumber(s string) bool {
 	}) < 0
 }
 
+// written returns the digits of a number as people write it, and anything else as it is.
+func written(number string) string {
+	if writtenLikeANumber(number) {
+		return digits(number)
+	}
+	return number
+}
+
 // accountByNumber finds an account by its number as people write it, or by one of its JIDs.
 func (e *Emulator) accountByNumber(number string) (*account, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.accountByNumberLocked(number)
+}
+
+func (e *Emulator) accountByNumberLocked(number string) (*account, error) {
 	j := types.NewJID(number, types.DefaultUserServer)
 	if strings.Contains(number, "@") {
 		var err error
@@ -35,11 +49,9 @@ func (e *Emulator) accountByNumber(number string) (*account, error) {
 			return nil, fmt.Errorf("%w: JID %q: %w", ErrBadInput, number, err)
 		}
 	}
-	if j.Server != types.HiddenUserServer && writtenLikeANumber(j.User) {
-		j.User = digits(j.User)
+	if j.Server != types.HiddenUserServer {
+		j.User = written(j.User)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if a := e.accountLocked(j); a != nil {
 		return a, nil
 	}

@@ -106,7 +106,7 @@ func (e *Emulator) DropStanzas(number string) (int, error) {
 // devicesOfLocked is the linked devices of a number, or of everybody, or the one of that name.
 func (e *Emulator) devicesOfLocked(number, name string) ([]*device, error) {
 	var out []*device
-	switch a := e.accounts[number]; {
+	switch a := e.accounts[written(number)]; {
 	case number == everyone:
 		for _, number := range slices.Sorted(maps.Keys(e.accounts)) {
 			out = append(out, e.accounts[number].sortedDevices()...)
