@@ -14,12 +14,12 @@ import (
 	"session-manager/node/ownership"
 )
 
-// ParseRecipient reads a phone number with country code (a leading +, spaces and dashes are
-// dropped), or a JID of a person (@c.us, @s.whatsapp.net) or a group (@g.us).
+// ParseRecipient reads a phone number with country code, as people paste it (asPasted), or a JID of a
+// person (@c.us, @s.whatsapp.net) or a group (@g.us).
 func ParseRecipient(text string) (types.JID, error) {
-	user, server, isJID := strings.Cut(strings.TrimSpace(text), "@")
+	user, server, isJID := strings.Cut(text, "@")
+	server = strings.ToLower(visible(server))
 	if !isJID {
-		user = strings.NewReplacer(" ", "", "-", "").Replace(strings.TrimPrefix(user, "+"))
 		server = types.DefaultUserServer
 	}
 	switch server {
@@ -27,11 +27,15 @@ func ParseRecipient(text string) (types.JID, error) {
 		server = types.DefaultUserServer
 		fallthrough
 	case types.DefaultUserServer:
+		if user = asPasted(user); strings.HasPrefix(user, "0") {
+			return types.JID{}, fmt.Errorf("%w: %q begins with 0: a number begins with its country code", ErrInvalidRecipient, text)
+		}
 		// E.164 allows 15 digits at most; the shortest subscriber numbers have 5 with their country code.
 		if !digits(user) || len(user) < 5 || len(user) > 15 {
 			return types.JID{}, fmt.Errorf("%w: %q", ErrInvalidRecipient, text)
 		}
 	case types.GroupServer:
+		user = visible(user)
 		if !digits(strings.Replace(user, "-", "", 1)) || len(user) > 40 {
 			return types.JID{}, fmt.Errorf("%w: %q", ErrInvalidRecipient, text)
 		}

@@ -38,3 +38,26 @@ func TestParseRecipient(t *testing.T) {
 		}
 	}
 }
+
+// Numbers come as people paste them: from address books, web pages and other programs.
+func TestFaultD2NumbersAsPasted(t *testing.T) {
+	const want = "5491100000001@s.whatsapp.net"
+	for _, text := range []string{
+		"+54 (9) 11.0000.0001", "\u202a+54 9 11 0000-0001\u202c", "\u202b5491100000001\u202c", "\u00a05491100000001\u00a0", "54\u00a09\u00a011\u00a000000001",
+		"+54\u202f911\u20070000\u20090001", "\u2068+5491100000001\u2069", "\ufeff5491100000001", "54\u200b91100000001", "+54 9 11 0000\u20130001", "+54\u20119\u221211 0000 0001",
+		"+54/911/00000001", "5491100000001 @c.us", "+54 9 11 0000-0001 @c.us", "5491100000001@C.US", " 5491100000001@s.whatsapp.net\u202c", "\t5491100000001\n",
+	} {
+		if got, err := ParseRecipient(text); err != nil || got.String() != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if got, err := ParseRecipient(" 5491100000001-1600000000 @g.us "); err != nil || got.String() != "5491100000001-1600000000@g.us" {
+		t.Errorf("a group: %v, %v", got, err)
+	}
+	for _, text := range []string{"005491100000001", "01155550001", "+0049301234567", "0@c.us", "005491100000001@c.us", "+54+911", "5491100000001,5491100000002", "5491100000001;", "٥٤٩١١٠٠٠٠٠٠٠١",
+		"5491100000001@evil", "5491100000001@c.us@g.us", "(+)", "+"} {
+		if got, err := ParseRecipient(text); !errors.Is(err, ErrInvalidRecipient) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
