@@ -31,13 +31,13 @@ func (o Options) keepJudge(ctx context.Context, work *sync.WaitGroup, p ownershi
 	if o.Judge == nil {
 		return
 	}
-	c := crash.Case{Report: report, Process: p, Store: o.Store}
+	c := crash.Case{Report: report, Process: p, Store: o.Store, StorePasswordFile: o.StorePasswordFile}
 	work.Go(func() { crash.Watch(ctx, o.Judge, c, o.Log) })
 }
 
 // OpenCourt connects to the store that a case names, for the judge.
 func OpenCourt(c crash.Case) (crash.Court, error) {
-	s, err := store.OpenCourt(store.Config{URL: c.Store, Process: c.Process})
+	s, err := store.OpenCourt(store.Config{URL: c.Store, PasswordFile: c.StorePasswordFile, Process: c.Process})
 	if err != nil {
 		return nil, err
 	}

@@ -119,10 +119,13 @@ func (d *directory) Running(c ownership.Cliente) (api.Session, ownership.Token, 
 // Session is the cliente's session at this node, started where need be.
 func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Session, ownership.Token, error) {
 	s, token, err := d.keeper.Session(ctx, c)
+	var back *setbackError
 	switch {
 	case err == nil:
 		s.Wake()
 		return s, token, nil
+	case errors.As(err, &back):
+		return nil, ownership.Token{}, hindered(back)
 	case errors.Is(err, errCrowded):
 		return nil, ownership.Token{}, &router.Hindrance{Code: "TOO_MANY_UNPAIRED", Message: "Too many clientes wait to be paired at this node (--max-unpaired) - " +
 			"those that nobody asks for go after minutes; retry then", RetryAfter: crowdedRetry}
@@ -133,3 +136,15 @@ func (d *directory) Session(ctx context.Context, c ownership.Cliente) (api.Sessi
 	}
 	return nil, ownership.Token{}, err
 }
+
+// hindered is a setback as callers are told. What to do about it is the operator's to know, by /readyz.
+func hindered(back *setbackError) error {
+	code, message := "ETCD_REFUSES", "etcd lets no node take this session now - retry; an operator finds out why at /readyz"
+	if hindrance(back) == "store" {
+		code, message = "STORE_UNAVAILABLE", "Credential store unavailable - retry"
+	}
+	return fmt.Errorf("%w: %w", &router.Hindrance{Code: code, Message: message, RetryAfter: setbackRetry}, back)
+}
+
+// setbackRetry is after how long a caller may try again.
+const setbackRetry = 2 * time.Second

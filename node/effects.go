@@ -40,9 +40,11 @@ func (k *keeper) call(en *entry, e ownership.Effect) ownership.Event {
 		ctx, cancel := context.WithTimeout(k.ctx, k.timing.TTL+k.timing.AccusedHoldBack())
 		defer cancel()
 		if err := k.fences.Raise(ctx, en.cliente, e.Token); err != nil {
-			k.log.Warn("fence was not raised, the cliente is given back", "cliente", en.cliente, "token", e.Token.String(), "err", err)
-			return ownership.RaiseFailed{Cause: fmt.Errorf("acquire %s: %w", en.cliente, err)}
+			cause := k.setBack(en, fmt.Errorf("acquire %s: %w", en.cliente, err))
+			k.tell(cause, "fence was not raised, the cliente is given back", "cliente", en.cliente, "token", e.Token.String(), "err", err)
+			return ownership.RaiseFailed{Cause: cause}
 		}
+		k.taken(en.cliente)
 		return ownership.Raised{}
 	case ownership.DeleteKey:
 		k.pause(e.Again)
@@ -69,10 +71,14 @@ func (k *keeper) create(en *entry) ownership.Event {
 	case errors.Is(err, etcd.ErrTaken):
 		return ownership.Taken{}
 	case errors.Is(err, ownership.ErrUnknownOutcome):
+		k.mu.Lock()
+		en.refused = err
+		k.mu.Unlock()
 		return ownership.CreateUnknown{}
 	}
-	k.log.Warn("ownership key was not created", "cliente", en.cliente, "err", err)
-	return ownership.CreateFailed{Cause: fmt.Errorf("acquire %s: %w", en.cliente, err)}
+	cause := k.setBack(en, fmt.Errorf("acquire %s: %w", en.cliente, err))
+	k.tell(cause, "ownership key was not created", "cliente", en.cliente, "err", err)
+	return ownership.CreateFailed{Cause: cause}
 }
 
 func (k *keeper) read(en *entry) ownership.Event {
@@ -83,11 +89,31 @@ func (k *keeper) read(en *entry) ownership.Event {
 	case err != nil:
 		return ownership.CreateUnknown{}
 	case revision == 0:
-		return ownership.Absent{}
+		return k.absent(en)
 	case mine:
 		return ownership.Created{Revision: revision}
 	}
 	return ownership.Taken{}
+}
+
+// absent is what a key that was read back and does not stand means. Where etcd has said that it does not
+// create it, trying again at once is in vain; who waits is told so.
+func (k *keeper) absent(en *entry) ownership.Event {
+	k.mu.Lock()
+	refused := en.refused
+	k.mu.Unlock()
+	if hindrance(refused) == "" {
+		return ownership.Absent{}
+	}
+	return ownership.CreateFailed{Cause: k.setBack(en, fmt.Errorf("acquire %s: %w", en.cliente, refused))}
+}
+
+// tell logs what went wrong, unless setBack has told of it, or has not for the last time.
+func (k *keeper) tell(cause error, message string, attributes ...any) {
+	var told *setbackError
+	if !errors.As(cause, &told) {
+		k.log.Warn(message, attributes...)
+	}
 }
 
 // pause waits before a call is made again, also where the node has ended and each call fails at

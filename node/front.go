@@ -79,7 +79,10 @@ func (f *front) Ready() error {
 	if p.keeper.Lease() == nil {
 		return errNoLease
 	}
-	return nil
+	if barred := p.leaser.Barred(); unusable(barred) {
+		return barred
+	}
+	return p.health.Ready()
 }
 
 // Reachable is nil, or why WhatsApp cannot be reached.
@@ -92,7 +95,7 @@ func (f *front) Reachable() error {
 
 // Cluster is the body of /cluster.
 func (f *front) Cluster() any {
-	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: []string{}}}
+	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: []string{}}, Troubles: f.starting()}
 	if p := f.parts.Load(); p != nil {
 		info = p.clusterInfo()
 	}
@@ -136,4 +139,12 @@ func (f *front) SetDrain(ctx context.Context, node string, drain bool) error {
 		return p.SetDrain(ctx, node, drain)
 	}
 	return errStarting
+}
+
+// starting is why there are no parts yet.
+func (f *front) starting() []string {
+	if err := f.reason.Get(); err != nil {
+		return []string{"this node: " + err.Error()}
+	}
+	return []string{}
 }

@@ -8,7 +8,6 @@ import (
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
-	"session-manager/node/rarely"
 	"session-manager/ring/gossip"
 )
 
@@ -27,8 +26,7 @@ type grace struct {
 	store   interface {
 		Riders(ctx context.Context, fresh time.Duration) (map[string]bool, error)
 	}
-	log  *slog.Logger
-	news rarely.Lines
+	log *slog.Logger
 
 	riders atomic.Pointer[map[string]bool] // whose notes were fresh at the last look
 }
@@ -85,7 +83,7 @@ func (g *grace) Look(ctx context.Context) bool {
 	defer cancel()
 	riders, err := g.store.Riders(ctx, g.timing.Vouch)
 	if err != nil {
-		g.news.Log(g.log, slog.LevelWarn, "the store does not say which nodes ride on its word", err)
+		g.log.Warn("the store does not say which nodes ride on its word", "err", err)
 		riders = nil // whom the store does not vouch for stops by itself
 	}
 	g.riders.Store(&riders)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"session-manager/node/ownership"
-	"session-manager/node/rarely"
 	"session-manager/node/session"
 )
 
@@ -55,8 +54,8 @@ type keeper struct {
 	fences    fences
 	starter   starter
 	changed   *signal // raised at each change of what is owned
+	recovered *signal // raised when clientes can be taken again
 	log       *slog.Logger
-	news      rarely.Lines // of what is tried again and again
 	metrics   *metrics
 
 	ctx  context.Context // parent of all Holds; ends when the node has been drained
@@ -66,6 +65,7 @@ type keeper struct {
 	mu         sync.Mutex // guards what follows
 	entries    map[ownership.Cliente]*entry
 	unpaired   unpaired
+	setbacks   setbacks
 	queue      *ownership.Queue
 	lease      *ownership.Lease // nil: none
 	generation int64            // of the cluster that the lease belongs to
@@ -84,6 +84,7 @@ type entry struct {
 	hold    *ownership.Hold  // from Running on
 	session running          // from Running on
 	used    time.Time        // by the last request
+	refused error            // by etcd, whether it was carried out or not
 	// stranger is since when the cliente is known not to be paired; zero: it is paired, or not known yet.
 	stranger time.Time
 	started  chan struct{} // closed when session is there
@@ -95,7 +96,7 @@ func newKeeper(ctx context.Context, timing ownership.Timing, process ownership.P
 	a authority, f fences, s starter, changed *signal, m *metrics, log *slog.Logger) *keeper {
 	return &keeper{
 		timing: timing, process: process, authority: a, fences: f, starter: s,
-		changed: changed, metrics: m, log: log,
+		changed: changed, recovered: newSignal(), metrics: m, log: log,
 		ctx: ctx, wake: make(chan struct{}, 1),
 		entries:  make(map[ownership.Cliente]*entry),
 		queue:    ownership.NewQueue(rate, time.Now()),
@@ -143,6 +144,10 @@ func (k *keeper) Session(ctx context.Context, c ownership.Cliente) (running, own
 // startAgain says whether a cliente that went away for this cause may be started anew by who
 // waits for it.
 func startAgain(cause error) bool {
+	var back *setbackError
+	if errors.As(cause, &back) {
+		return false // it would fail likewise
+	}
 	return errors.Is(cause, ownership.ErrReleased) || errors.Is(cause, ownership.ErrUnknownOutcome) ||
 		errors.Is(cause, session.ErrPairingExpired) || errors.Is(cause, errUnasked)
 }
@@ -178,6 +183,9 @@ func (k *keeper) wantOf(c ownership.Cliente, p ownership.Priority, paired bool) 
 		if k.most > 0 && len(k.entries) >= k.most {
 			k.sayFull()
 			return nil, k.full
+		}
+		if err := k.setbacks.hold(c, time.Now()); err != nil {
+			return nil, err
 		}
 		en = &entry{cliente: c, started: make(chan struct{}), gone: make(chan struct{}), used: time.Now()}
 		switch {

@@ -22,6 +22,7 @@ type fakeEtcd struct {
 	keys      map[ownership.Cliente]fakeKey
 	loseReply int // of so many calls that change something
 	refuse    error
+	creates   int64         // calls of CreateOwner
 	cut       bool          // no call gets through
 	stuck     chan struct{} // gets one for each call that does not get through, where there is room
 }
@@ -64,6 +65,7 @@ func (f *fakeEtcd) CreateOwner(ctx context.Context, c ownership.Cliente, lease i
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.creates++
 	if f.refuse != nil {
 		return 0, f.refuse
 	}
@@ -100,6 +102,12 @@ func (f *fakeEtcd) DeleteOwner(ctx context.Context, c ownership.Cliente, revisio
 	return f.reply()
 }
 
+func (f *fakeEtcd) refusing(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse = err
+}
+
 func (f *fakeEtcd) stands(c ownership.Cliente) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -117,7 +125,17 @@ type fakeFences struct {
 	forsaken []ownership.Cliente
 }
 
-func (f *fakeFences) Raise(context.Context, ownership.Cliente, ownership.Token) error { return f.err }
+func (f *fakeFences) Raise(context.Context, ownership.Cliente, ownership.Token) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *fakeFences) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
 
 func (f *fakeFences) Swap(_ context.Context, c ownership.Cliente, _, t ownership.Token) error {
 	f.mu.Lock()

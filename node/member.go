@@ -83,6 +83,20 @@ func (l *leaser) Recheck(ctx context.Context) {
 	}
 }
 
+// Barred is why etcd is not the one that the store knows, nil where it is.
+func (l *leaser) Barred() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.barred != nil {
+		return l.barred
+	}
+	// The lease went with what etcd held: then this is found on the way to the next.
+	if err := l.trouble.Get(); unusable(err) {
+		return err
+	}
+	return nil
+}
+
 // Order takes an operator's word whether this node should have clientes, and says whether
 // there is anything to be done about it.
 func (l *leaser) Order(ctx context.Context, drain bool) (news bool) {

@@ -19,6 +19,7 @@ type metrics struct {
 	moved      prometheus.Counter
 	failovers  prometheus.Counter
 	crowded    prometheus.Counter
+	setbacks   *prometheus.CounterVec // by whom
 	cleaned    *prometheus.CounterVec // by table
 	refused    prometheus.Counter
 }
@@ -41,12 +42,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_store_failovers_total", Help: "Failovers of the credential store that ended this node's sessions."}),
 		crowded: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_unpaired_refused_total", Help: "Requests for a cliente that is not paired which were refused, as this node has as many of them as it may."}),
+		setbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_takes_refused_total", Help: "Clientes that this node tried to take and could not, by what kept it from it: store or etcd. /readyz says why."}, []string{"by"}),
 		cleaned: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "session_manager_cleaned_rows_total", Help: "Rows that this node deleted from the store since nobody needs them any more, by table."}, []string{"table"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_store_refused_values_total", Help: "Values that came from WhatsApp and that the credential store does not take: set aside, see the log."}),
 	}
-	r.MustRegister(m.refused, m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.crowded, m.cleaned)
+	r.MustRegister(m.refused, m.acquired, m.released, m.renewals, m.leasesLost, m.polls, m.moved, m.failovers, m.crowded, m.setbacks, m.cleaned)
 	return m
 }
 

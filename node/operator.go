@@ -13,7 +13,9 @@ import (
 type clusterInfo struct {
 	Nodes []nodeInfo `json:"nodes"`
 	Ring  ringInfo   `json:"ring"`
-	Self  selfInfo   `json:"self"`
+	// Troubles are what keeps the node that answers from doing all that it should.
+	Troubles []string `json:"troubles"`
+	Self     selfInfo `json:"self"`
 }
 
 // selfInfo is the node that answers, with what /readyz and /health tell nobody who has no key.
@@ -68,7 +70,7 @@ func (p *parts) clusterInfo() clusterInfo {
 	for _, m := range p.gossip.Alive() {
 		alive[m.Name] = true
 	}
-	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: p.placement.Takers(), Revision: p.view.Revision()}}
+	info := clusterInfo{Nodes: []nodeInfo{}, Ring: ringInfo{Members: p.placement.Takers(), Revision: p.view.Revision()}, Troubles: p.troubles()}
 	for _, m := range p.view.Members() {
 		info.Nodes = append(info.Nodes, p.nodeInfo(m, owned[life{m.Name, m.Incarnation}], alive[m.Name]))
 	}

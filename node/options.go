@@ -32,6 +32,8 @@ type Options struct {
 	Store string // postgres://... or sqlite:FILE; "": sqlite in Data
 	Etcd  Etcd
 
+	StorePasswordFile string // of Postgres; read for each connection. "": the password is in Store
+
 	StoreConnections int // to Postgres, for statements; 0: 16
 
 	MaxConnections          int // of callers at Listen; 0: a quarter of the files that may be opened
@@ -86,10 +88,11 @@ type Options struct {
 
 // Etcd says where the authority is. No Endpoints: one is embedded in this process.
 type Etcd struct {
-	Endpoints          []string
-	Prefix             string // of every key, with a slash at its end
-	TLS                *tls.Config
-	Username, Password string
+	Endpoints    []string
+	Prefix       string // of every key, with a slash at its end
+	TLS          *tls.Config
+	Username     string
+	PasswordFile string // of Username; read again at each login
 }
 
 // ExitStuck is the exit code of a process whose sessions did not end with their lease.

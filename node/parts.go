@@ -44,6 +44,7 @@ type parts struct {
 	mover     *mover
 	cleaner   *cleaner
 	witness   *witness
+	health    *health
 	grace     *grace
 	directory *directory
 
@@ -64,7 +65,7 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 	}
 	m := newMetrics(p.registry)
 	err := retry(func(ctx context.Context) (err error) {
-		p.store, err = store.Open(ctx, store.Config{URL: o.Store, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
+		p.store, err = store.Open(ctx, store.Config{URL: o.Store, PasswordFile: o.StorePasswordFile, Process: p.process, Log: o.Log, MaxConns: p.files.store, OnRefused: m.refused.Inc})
 		if errors.Is(err, store.ErrMisconfigured) {
 			return ConfigError{fmt.Errorf("--store: %w", err)}
 		}
@@ -153,6 +154,8 @@ func (p *parts) assemble(ctx context.Context, public, peerAddress string) error 
 		timing: o.Timing, node: o.Name, rate: o.RebalanceRate, drainRate: p.drainRate, keeper: p.keeper, leaser: p.leaser,
 		placement: p.placement, records: p.view, log: o.Log, metrics: m,
 	}
+	p.health = &health{store: p.store, log: o.Log}
+	p.health.watch(p.registry)
 	p.cleaner = &cleaner{
 		node: o.Name, keep: o.Retention, keeper: p.keeper, placement: p.placement, store: p.store, log: o.Log, metrics: m,
 		owned: func(c ownership.Cliente) bool { _, ok := p.view.Owner(c); return ok },
@@ -178,7 +181,7 @@ func (p *parts) openEtcd(ctx context.Context) error {
 	var err error
 	p.etcd, err = etcd.Open(etcd.Config{
 		Endpoints: endpoints, Prefix: o.Etcd.Prefix, TLS: o.Etcd.TLS,
-		Username: o.Etcd.Username, Password: o.Etcd.Password, Timing: o.Timing, Log: o.Log,
+		Username: o.Etcd.Username, PasswordFile: o.Etcd.PasswordFile, Timing: o.Timing, Log: o.Log,
 	})
 	if err != nil {
 		return ConfigError{fmt.Errorf("--etcd: %w", err)}
@@ -208,7 +211,7 @@ func (p *parts) seeds() []string {
 func (p *parts) run() {
 	var ctx context.Context
 	ctx, p.endLoop = context.WithCancel(p.life)
-	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.cleaner.Run, p.witness.Run, p.hangups} {
+	for _, loop := range []func(context.Context){p.placement.Run, p.keeper.Run, p.leaser.Run, p.sweeper.Run, p.mover.Run, p.cleaner.Run, p.witness.Run, p.health.Run, p.hangups} {
 		p.loops.Go(func() { loop(ctx) })
 	}
 }

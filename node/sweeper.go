@@ -7,7 +7,6 @@ import (
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
-	"session-manager/node/rarely"
 )
 
 // wanted is the part of the store that the sweeper needs.
@@ -32,7 +31,6 @@ type sweeper struct {
 	recheck   func(ctx context.Context)              // whether etcd is the one that the store knows
 	publish   func(ctx context.Context)              // this node's state, which time alone may change
 	log       *slog.Logger
-	news      rarely.Lines
 
 	suspects map[ownership.Cliente]int64 // keys without a session at the last look, by revision
 	keyless  map[ownership.Cliente]int64 // sessions without a key at the last look, by revision
@@ -45,7 +43,7 @@ func (s *sweeper) Run(ctx context.Context) {
 	orphans := time.NewTicker(s.timing.Orphan)
 	defer orphans.Stop()
 	soon := false // the sweep timer is set to Settle
-	ends := s.ends.Changed()
+	ends, recovered := s.ends.Changed(), s.keeper.recovered.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,6 +51,10 @@ func (s *sweeper) Run(ctx context.Context) {
 		case <-ends: // who was waited for will not come back
 			ends = s.ends.Changed()
 			s.keeper.changed.Raise()
+			soon = true
+			sweep.Reset(s.timing.Settle)
+		case <-recovered: // what could not be taken while it did not work
+			recovered = s.keeper.recovered.Wait()
 			soon = true
 			sweep.Reset(s.timing.Settle)
 		case e := <-s.events:
@@ -116,7 +118,7 @@ func (s *sweeper) handedOver(ctx context.Context, c ownership.Cliente) {
 func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) {
 	clientes, err := s.store.Wanted(ctx, of...)
 	if err != nil {
-		s.news.Log(s.log, slog.LevelWarn, "the store does not say which clientes should run, asking again", err)
+		s.log.Warn("the store does not say which clientes should run, asking again", "err", err)
 		return
 	}
 	for _, c := range clientes {

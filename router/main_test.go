@@ -176,6 +176,7 @@ func (w *world) order(order, node string) error {
 	return w.orderErr
 }
 
+func (w *world) Note() string                                           { return "" }
 func (w *world) Reachable() error                                       { return nil }
 func (w *world) Ready() error                                           { return w.ready }
 func (w *world) Cluster() any                                           { return map[string]string{"nodes": "some"} }

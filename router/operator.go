@@ -46,9 +46,10 @@ func (r *Router) readyz(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	api.JSON(ctx, fasthttp.StatusOK, struct {
-		Status string `json:"status"`
-		Node   string `json:"node"`
-	}{"ready", r.cfg.Node})
+		Status  string `json:"status"`
+		Node    string `json:"node"`
+		Message string `json:"message,omitempty"` // what it cannot do for now
+	}{"ready", r.cfg.Node, r.cfg.Operator.Note()})
 }
 
 // serveOperator serves the operator's routes, to those who may see all clientes.

@@ -31,7 +31,6 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 
 	"session-manager/node/ownership"
-	"session-manager/node/rarely"
 	"session-manager/router/api"
 	"session-manager/router/keys"
 	"session-manager/router/peer"
@@ -68,6 +67,7 @@ type Local interface {
 // Operator answers the operator's routes.
 type Operator interface {
 	Ready() error                                                 // nil, or why this node does not serve
+	Note() string                                                 // what a probe is told of a node that is ready; "": nothing
 	Cluster() any                                                 // body of /cluster
 	Reachable() error                                             // nil, or why WhatsApp cannot be reached
 	Owner(c ownership.Cliente) any                                // body of /owners/<cliente>
@@ -101,7 +101,6 @@ const maxReconnections = 3
 type Router struct {
 	cfg      Config
 	log      *slog.Logger
-	news     rarely.Lines // of what each request would say again
 	handler  *api.Handler
 	public   *fasthttp.Server
 	trusted  *fasthttp.Server

@@ -44,7 +44,7 @@ func exposed(path string) string {
 // secretPaths are the files and directories of a node that are nobody else's business.
 func (c *serveCmd) secretPaths(o node.Options) []string {
 	paths := []string{
-		c.ClusterSecretFile, c.ClusterSecretAlso, c.EtcdPasswordFile, c.EtcdKey, c.TLS.Key, c.TLS.PeerKey, c.APIKeysFile,
+		c.ClusterSecretFile, c.ClusterSecretAlso, c.EtcdPasswordFile, c.StorePasswordFile, c.EtcdKey, c.TLS.Key, c.TLS.PeerKey, c.APIKeysFile,
 		o.Data, filepath.Join(o.Data, "secret"), filepath.Join(o.Data, "store.db"),
 	}
 	if file, ok := strings.CutPrefix(o.Store, "sqlite:"); ok {

@@ -12,9 +12,10 @@ import (
 )
 
 type newGenerationCmd struct {
-	Store string `help:"The cluster's credential store, as the nodes have it: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
-	Data  string `default:"./data" help:"Directory of the node, where the store is in it."`
-	Yes   bool   `help:"All sessions stop for a moment and start anew: say that this is meant."`
+	Store             string `help:"The cluster's credential store, as the nodes have it: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
+	StorePasswordFile string `type:"path" help:"File with the password of the role in --store." placeholder:"FILE"`
+	Data              string `default:"./data" help:"Directory of the node, where the store is in it."`
+	Yes               bool   `help:"All sessions stop for a moment and start anew: say that this is meant."`
 }
 
 // Run begins another generation of the cluster. Fencing tokens of an etcd that was wiped or
@@ -27,7 +28,7 @@ func (c *newGenerationCmd) Run(ctx context.Context, s streams) error {
 	if c.Store == "" {
 		c.Store = "sqlite:" + filepath.Join(c.Data, "store.db")
 	}
-	st, err := store.Open(ctx, store.Config{URL: c.Store, Process: ownership.Process{Node: "operator", Incarnation: "operator"}, Log: slog.New(slog.DiscardHandler)})
+	st, err := store.Open(ctx, store.Config{URL: c.Store, PasswordFile: c.StorePasswordFile, Process: ownership.Process{Node: "operator", Incarnation: "operator"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 			Owned     int    `json:"owned"`
 			VouchedBy string `json:"vouched_by"`
 		} `json:"nodes"`
+		Troubles []string `json:"troubles"`
 	}
 	if err := c.get(ctx, "/cluster", &cluster); err != nil {
 		return err
@@ -38,7 +39,13 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 		sessions, owned = sessions+n.Sessions, owned+n.Owned
 	}
 	fmt.Fprintf(table, "%d nodes\t\t\t\t%d\t%d\t\n", len(cluster.Nodes), sessions, owned)
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, trouble := range cluster.Troubles {
+		fmt.Fprintln(s.out, "TROUBLE at the node that answers:", trouble)
+	}
+	return nil
 }
 
 type healthCmd struct{ remote }

@@ -38,11 +38,12 @@ type serveCmd struct {
 	EtcdCert          string   `type:"path" name:"etcd-cert-file" help:"This node's certificate for etcd (PEM)." placeholder:"FILE"`
 	EtcdKey           string   `type:"path" name:"etcd-key-file" help:"Key of --etcd-cert-file (PEM)." placeholder:"FILE"`
 	EtcdUser          string   `help:"User of etcd."`
-	EtcdPasswordFile  string   `type:"path" help:"File with the password of --etcd-user." placeholder:"FILE"`
+	EtcdPasswordFile  string   `type:"path" help:"File with the password of --etcd-user, read again at each login." placeholder:"FILE"`
 
-	Store            string `help:"Credential store: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
-	StoreConnections int    `default:"16" help:"Connections to Postgres for this node's statements, 2 to 1000; four more are kept for when etcd is away. All nodes' together must be below Postgres's max_connections."`
-	Data             string `default:"./data" help:"Directory of this node's files. One process at a time may use it."`
+	Store             string `help:"Credential store: postgres://USER@HOST/DATABASE or sqlite:FILE. Default: SQLite in --data."`
+	StorePasswordFile string `type:"path" help:"File with the password of the role in --store, read again for each connection. Default: the password is in --store, or in a libpq passfile." placeholder:"FILE"`
+	StoreConnections  int    `default:"16" help:"Connections to Postgres for this node's statements, 2 to 1000; four more are kept for when etcd is away. All nodes' together must be below Postgres's max_connections."`
+	Data              string `default:"./data" help:"Directory of this node's files. One process at a time may use it."`
 
 	WhatsappEndpoint string `help:"ws://HOST:PORT/ws/chat of an emulator. Default: the real WhatsApp."`
 	WhatsappRootKey  string `help:"The emulator's root key, 64 hex digits."`
@@ -107,7 +108,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 func (c *serveCmd) options(s streams) (node.Options, error) {
 	o := node.Options{
 		Name: c.NodeName, Listen: c.Listen, TrustedListen: c.TrustedListen, ProfileListen: c.PprofListen, PeerListen: c.PeerListen, PeerAdvertise: c.PeerAdvertise,
-		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store, StoreConnections: c.StoreConnections,
+		GossipListen: c.GossipListen, GossipAdvertise: c.GossipAdvertise, Data: c.Data, Store: c.Store, StorePasswordFile: c.StorePasswordFile, StoreConnections: c.StoreConnections,
 		AllowedHosts: c.AllowedHost, CORSOrigins: c.CORSOrigin,
 		MaxConnections: c.MaxConnections, MaxConnectionsPerSource: c.MaxConnectionsPerSource,
 		Etcd:             node.Etcd{Endpoints: c.Etcd, Prefix: c.EtcdPrefix, Username: c.EtcdUser},
@@ -271,11 +272,11 @@ func (c *serveCmd) etcd(o *node.Options) error {
 		return errors.New("--etcd: needed with --etcd-user, --etcd-ca-file and --etcd-cert-file")
 	}
 	if c.EtcdPasswordFile != "" {
-		password, err := os.ReadFile(c.EtcdPasswordFile)
+		_, err := os.ReadFile(c.EtcdPasswordFile)
 		if err != nil {
 			return fmt.Errorf("--etcd-password-file: %w", err)
 		}
-		o.Etcd.Password = strings.TrimSpace(string(password))
+		o.Etcd.PasswordFile = c.EtcdPasswordFile
 	}
 	if c.EtcdCA == "" && c.EtcdCert == "" {
 		return nil

@@ -21,6 +21,8 @@ type Case struct {
 	Report  string            `json:"report"` // file
 	Process ownership.Process `json:"process"`
 	Store   string            `json:"store"`
+	// StorePasswordFile holds the password of the store, where it is not in Store.
+	StorePasswordFile string `json:"store_password_file,omitempty"`
 }
 
 const (

@@ -11,6 +11,8 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,4 +198,51 @@ func terminate(t *testing.T, target string, certificate tls.Certificate) (endpoi
 	})
 	t.Cleanup(func() { _ = l.Close(); work.Wait() })
 	return "https://" + l.Addr().String()
+}
+
+// TestFaultF5: the password is read again at each login, so that it may be changed while nodes run. Until it is,
+// that is what they say.
+func TestFaultF5(t *testing.T) {
+	e := guarded(t, t.TempDir())
+	users(t, client(t, e.Endpoint()).kv)
+	root, err := Open(Config{Endpoints: []string{e.Endpoint()}, Prefix: "/test/", Username: "root", Password: "root", Timing: ownership.DefaultTiming(), Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	file := filepath.Join(t.TempDir(), "password")
+	put := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("secret")
+	c, err := Open(Config{Endpoints: []string{e.Endpoint()}, Prefix: "/test/", Username: "node", PasswordFile: file, Timing: ownership.DefaultTiming(), Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	ctx := deadline(t)
+	lease := grantLong(t, c)
+	if _, err := root.kv.UserChangePassword(ctx, "node", "other"); err != nil {
+		t.Fatal(err)
+	}
+	var refusal *Refusal
+	for what, call := range map[string]func() error{
+		"renew":  func() error { _, err := c.Renew(ctx, lease); return err },
+		"create": func() error { _, err := c.CreateOwner(ctx, 5, lease, me); return err },
+	} {
+		err := call()
+		if !errors.As(err, &refusal) || !strings.Contains(err.Error(), "--etcd-password-file") || strings.Contains(err.Error(), "is it running") || errors.Is(err, ownership.ErrUnknownOutcome) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	put("other")
+	if _, err := c.Renew(ctx, lease); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	if _, err := c.CreateOwner(ctx, 5, lease, me); err != nil {
+		t.Errorf("create: %v", err)
+	}
 }

@@ -53,8 +53,10 @@ type Config struct {
 	// bcrypt (about 50 ms), since the client asks for a token per stream: for many nodes,
 	// client certificates are the better way.
 	Username, Password string
-	Timing             ownership.Timing
-	Log                *slog.Logger
+	// PasswordFile holds the password instead, and is read at each login: it may have been changed.
+	PasswordFile string
+	Timing       ownership.Timing
+	Log          *slog.Logger
 }
 
 // Client speaks to etcd. It is safe for use by many goroutines.
@@ -81,7 +83,10 @@ func Open(cfg Config) (*Client, error) {
 	if !strings.HasSuffix(cfg.Prefix, "/") {
 		cfg.Prefix += "/"
 	}
-	door := &door{}
+	door := &door{passwordFile: cfg.PasswordFile}
+	if cfg.PasswordFile != "" {
+		cfg.Password = "from a file" // the client asks for a token only where it has both
+	}
 	kv, err := clientv3.New(clientv3.Config{
 		Endpoints:            cfg.Endpoints,
 		TLS:                  cfg.TLS,

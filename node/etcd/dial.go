@@ -2,9 +2,13 @@ package etcd
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -32,12 +36,23 @@ func dialOptions(d *door) []grpc.DialOption {
 // door keeps Open from waiting. With a user name the etcd client asks for a token before it
 // returns, and fails where the server is away. Until the door is open that request is answered
 // here, with what a server without users says; the first real call then fetches the token, as
-// it does whenever a token has run out.
-type door struct{ open atomic.Bool }
+// it does whenever a token has run out. Where the password is in a file, the one that stands there by then
+// goes out.
+type door struct {
+	open         atomic.Bool
+	passwordFile string // "": none
+}
 
 func (d *door) pass(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if method == authenticate && !d.open.Load() {
 		return rpctypes.ErrGRPCAuthNotEnabled
+	}
+	if login, ok := request.(*etcdserverpb.AuthenticateRequest); ok && d.passwordFile != "" {
+		text, err := os.ReadFile(d.passwordFile)
+		if err != nil {
+			return fmt.Errorf("password of etcd: %w", err)
+		}
+		request = &etcdserverpb.AuthenticateRequest{Name: login.Name, Password: strings.TrimSpace(string(text))}
 	}
 	return invoke(ctx, method, request, reply, conn, opts...)
 }

@@ -40,9 +40,15 @@ func (k *call) failed(err error) error {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return ErrLeaseGone
 	case !k.sent.Load():
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		// What etcd said then was about the login that comes before: it is within reach.
+		unsent := fmt.Errorf("%w: %w", ErrUnreachable, err)
+		var refusal *Refusal
+		if errors.As(advised(err), &refusal) {
+			return &Refusal{err: unsent, words: err, Advice: refusal.Advice}
+		}
+		return unsent
 	}
-	return err
+	return advised(err)
 }
 
 // outcome is the error of a call that changes something: ownership.ErrUnknownOutcome unless it

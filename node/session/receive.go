@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -23,7 +22,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.engine.metrics.panics.Inc()
-			s.news.Log(s.log, slog.LevelError, "panic in an event handler, it is kept within this cliente", fmt.Errorf("%v", r), "stack", string(debug.Stack()))
+			s.log.Error("panic in an event handler, it is kept within this cliente", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			ok = false
 		}
 	}()
@@ -144,7 +143,7 @@ func (s *Session) put(link context.Context, info *types.MessageInfo, event strin
 		return true
 	case err != nil:
 		s.engine.metrics.incoming.WithLabelValues("not_stored").Inc()
-		s.news.Log(s.log, slog.LevelWarn, "incoming message was not stored, so it is not acknowledged and comes again", err)
+		s.log.Warn("incoming message was not stored, so it is not acknowledged and comes again", "err", err)
 		return false
 	}
 	s.engine.metrics.incoming.WithLabelValues("stored").Inc()

@@ -42,7 +42,7 @@ func (s *Session) after(ending any) error {
 	}
 	f := s.facts()
 	if f.lasted >= steady {
-		s.news.Forget()
+		s.news.forget()
 	}
 	v := s.misses.next(ending, f)
 	if v.refresh {

@@ -33,10 +33,9 @@ type fencedStore struct {
 	salt       known[struct{}, *[]byte]
 	ratchets   *ratchets
 
-	texts texts
-
-	sweep   sync.Mutex // guards pruneAt
-	pruneAt time.Time  // when expired privacy tokens are deleted next
+	sweep   sync.Mutex // guards what follows
+	sweepAt time.Time  // when old outgoing events are deleted next
+	pruneAt time.Time  // when expired privacy tokens are
 }
 
 func newFencedStore(a *Account, jid types.JID) *fencedStore {
@@ -270,10 +269,9 @@ func (s *fencedStore) DeleteOldBufferedHashes(ctx context.Context) error {
 // keepBuffered: WhatsApp delivers a message for so long.
 const keepBuffered = 14 * 24 * time.Hour
 
-// DeleteOldOutgoingEvents is asked for with each send, which does not wait for it: old texts go by themselves
-// (texts.go).
+// DeleteOldOutgoingEvents deletes once in sweepEvery: whatsmeow asks for it with each send.
 func (s *fencedStore) DeleteOldOutgoingEvents(ctx context.Context) error {
-	if sendingOf(ctx) != nil {
+	if !s.due(&s.sweepAt) {
 		return s.check()
 	}
 	return s.txn(ctx, s.SQLStore.DeleteOldOutgoingEvents)

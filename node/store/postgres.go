@@ -75,7 +75,7 @@ func (postgresDialect) reserve(cfg Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector{stdlib.GetConnector(*c.ConnConfig)})
+	db := sql.OpenDB(connector{stdlib.GetConnector(*c.ConnConfig, stdlib.OptionBeforeConnect(cfg.password))})
 	db.SetMaxOpenConns(pollConns)
 	db.SetMaxIdleConns(pollConns) // it never closes one for having been idle
 	return db, nil
@@ -95,6 +95,7 @@ func postgresConfig(cfg Config) (*pgxpool.Config, error) {
 	c.ConnectTimeout = hostTimeout
 	dialer := &net.Dialer{Timeout: hostTimeout, KeepAlive: 5 * time.Second, Control: userTimeout}
 	c.DialFunc = dialer.DialContext
+	pool.BeforeConnect = cfg.password
 	return pool, nil
 }
 
@@ -197,6 +198,9 @@ func (postgresDialect) unblock(ctx context.Context, s *Store, former ownership.P
 func (postgresDialect) explain(err error) error {
 	if isCode(err, "53300") { // too_many_connections
 		return fmt.Errorf("%w: raise what Postgres allows (max_connections, or the limit of the role), or lower --store-connections of each node", err)
+	}
+	if loginRefused(err) {
+		return fmt.Errorf("%w: %w: check the password (in --store, or --store-password-file), and that the role may log in", ErrLogin, err)
 	}
 	return err
 }

@@ -40,10 +40,12 @@ var (
 
 // Config says where the store is.
 type Config struct {
-	URL      string            // postgres://... or sqlite:FILE
-	Process  ownership.Process // names this node's connections and fences
-	Log      *slog.Logger
-	MaxConns int // to Postgres; 0: 16. SQLite has one: writers wait for each other anyway
+	URL string // postgres://... or sqlite:FILE
+	// PasswordFile holds Postgres's password, which is read for each connection; "": it is as the URL says.
+	PasswordFile string
+	Process      ownership.Process // names this node's connections and fences
+	Log          *slog.Logger
+	MaxConns     int // to Postgres; 0: 16. SQLite has one: writers wait for each other anyway
 	// OnRefused is called for each value of an account that the database refuses; nil: nobody counts them.
 	OnRefused func()
 }
