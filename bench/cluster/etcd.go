@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -45,7 +46,7 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	var starts []func(context.Context) error
 	for i, e := range members {
 		name := etcdName(i)
-		p, err := c.newProcess(name, e.place, etcdProgram, []string{
+		p, err := c.newProcess(name, e.place, etcdProgram, slices.Concat([]string{
 			"--name", name, "--data-dir", filepath.Join(c.dir, name),
 			"--listen-client-urls", "http://" + e.client, "--advertise-client-urls", "http://" + e.client,
 			"--listen-peer-urls", "http://" + e.peer, "--initial-advertise-peer-urls", "http://" + e.peer,
@@ -54,7 +55,7 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 			// A follower that starts late must not wait a second for a leader.
 			"--heartbeat-interval", "50", "--election-timeout", "500",
 			"--unsafe-no-fsync", // a crash of this machine ends the whole cluster anyway
-		}, e.healthy)
+		}, c.o.EtcdArgs), e.healthy)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type Options struct {
 	Dir     string // of data and logs; "": a temporary one, removed at Close
 	// Store is SQLite, Postgres or the URL of a store that is there already; "": SQLite.
 	Store string
+	// StoreDir is where the store that Start provides keeps its data; "": in Dir.
+	StoreDir string
 	// Etcd is how many members the etcd cluster has, each a process: 0 is 1. Embedded has
 	// none: the one node carries its own.
 	Etcd     int
@@ -35,6 +37,7 @@ type Options struct {
 	// FewPrekeys makes pairing an eighth as costly (see emulator.Options).
 	FewPrekeys bool
 	NodeArgs   []string // more flags for every node
+	EtcdArgs   []string // more flags for every member of etcd
 	// Place says where a process runs, by its name: node1, etcd1, emulator, postgres. nil: all
 	// on this machine's loopback.
 	Place func(name string) (Place, error)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 
@@ -21,13 +22,13 @@ func (s *Store) URL() string { return s.url }
 func (c *Cluster) startStore(ctx context.Context) error {
 	switch c.o.Store {
 	case SQLite:
-		c.Store = &Store{url: "sqlite:" + filepath.Join(c.dir, "store.db")}
+		c.Store = &Store{url: "sqlite:" + filepath.Join(cmp.Or(c.o.StoreDir, c.dir), "store.db")}
 	case Postgres:
 		place, err := c.o.place("postgres")
 		if err != nil {
 			return err
 		}
-		server, err := postgres.Start(ctx, postgres.Options{Host: place.Host})
+		server, err := postgres.Start(ctx, postgres.Options{Host: place.Host, Dir: c.o.StoreDir})
 		if err != nil {
 			return err
 		}

@@ -29,13 +29,13 @@ const (
 	netnsDir   = "/run/netns" // where ip keeps the names of namespaces
 )
 
-// Cuts says whether a run needs networks of its own.
+// Cuts says whether a run needs networks of its own, or file systems.
 func (o Options) Cuts() bool {
 	if o.Scenario == "all" {
 		return true
 	}
 	for name := range strings.SplitSeq(o.Scenario, ",") {
-		if scenarios[name].cuts {
+		if s := scenarios[name]; s.cuts || s.storeMB > 0 {
 			return true
 		}
 	}

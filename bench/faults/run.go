@@ -35,6 +35,7 @@ type Options struct {
 	PauseMin time.Duration // of the scenario pause
 	PauseMax time.Duration
 	Start    int           // --start-rate of the nodes, in the scenario herd
+	Many     int           // requests, connections or clientes that a flood has
 	Every    time.Duration // between two times that phones lose their sessions
 	Seed     uint64        // of what is random; 0: by the clock
 
@@ -47,6 +48,7 @@ type scenario struct {
 	about    string
 	defaults Options // of its full size
 	cuts     bool    // needs networks of its own: root
+	storeMB  int     // size of a file system of the store's own: root; 0: it has none
 	etcd     int     // how many members it has; 0: one
 	nodeArgs func(o Options) []string
 	cluster  func(o Options, c *cluster.Options) error // changes what it is made of
@@ -161,6 +163,7 @@ func (o Options) filled(d Options) Options {
 	fill(&o.PauseMin, d.PauseMin, time.Second)
 	fill(&o.PauseMax, d.PauseMax, time.Minute)
 	fill(&o.Start, d.Start, 50)
+	fill(&o.Many, d.Many, 1)
 	fill(&o.Every, d.Every, 150*time.Millisecond)
 	fill(&o.Seed, uint64(time.Now().UnixNano()), 1)
 	return o

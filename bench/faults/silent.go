@@ -18,7 +18,7 @@ import (
 
 const (
 	readEvery = 50 * time.Millisecond // of one cliente
-	readLimit = 4500 * time.Millisecond
+	readLimit = 5 * time.Second       // the callers' clock for a read
 )
 
 // reads are what callers ask of a cliente: what is said then decides whether a message goes out.

@@ -29,6 +29,7 @@ type world struct {
 	*cluster.Cluster
 	o         Options
 	network   *network // nil: all on loopback
+	disk      string   // mount point of the store\'s file system; "": it has none
 	clientes  []ownership.Cliente
 	balancer  *balancer
 	watch     *watch
@@ -48,6 +49,13 @@ type world struct {
 func begin(ctx context.Context, o Options, s scenario, nodeArgs ...string) (*world, error) {
 	w := &world{o: o}
 	co := cluster.Options{Nodes: nodes, BinDir: o.BinDir, Dir: o.Dir, Store: cluster.Postgres, Etcd: s.etcd, Emulator: true, FewPrekeys: true, NodeArgs: nodeArgs}
+	if s.storeMB > 0 {
+		var err error
+		if w.disk, err = mount(s.storeMB); err != nil {
+			return nil, err
+		}
+		co.StoreDir = w.disk
+	}
 	if s.cluster != nil {
 		if err := s.cluster(o, &co); err != nil {
 			return nil, err
@@ -227,6 +235,9 @@ func (w *world) close() error {
 	}
 	if w.network != nil {
 		errs = append(errs, w.network.close())
+	}
+	if w.disk != "" {
+		errs = append(errs, unmount(w.disk))
 	}
 	return errors.Join(errs...)
 }

@@ -194,6 +194,16 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
+// Running says whether the server has not ended by itself.
+func (s *Server) Running() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // PID is that of the server; those of its backends are its children.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 

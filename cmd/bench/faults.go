@@ -24,6 +24,7 @@ type faultsCommand struct {
 	PauseMin time.Duration `default:"1s" help:"Shortest pause of the scenario pause."`
 	PauseMax time.Duration `default:"60s" help:"Longest one."`
 	Start    int           `name:"start-rate" help:"Sessions that a node starts a second, in the scenario herd."`
+	Many     int           `help:"How many requests, connections or clientes a flood has. 0: the scenario's own."`
 	Every    time.Duration `help:"Between two times that phones lose their sessions, in the scenario phones-forget. 0: 150ms."`
 	Runs     int           `default:"1" help:"How often each scenario is run, each time in a cluster of its own; the totals are told at the end."`
 	Busy     int           `help:"So many processes beside that each want a core."`
@@ -44,7 +45,7 @@ func (c *faultsCommand) Run(ctx context.Context) error {
 	o := faults.Options{
 		Scenario: strings.ReplaceAll(c.Scenario, " ", ""), BinDir: c.BinDir, Dir: c.Dir, Out: os.Stdout, File: c.Out, Verbose: c.Verbose,
 		Clientes: c.Clientes, Rate: c.Rate, For: c.For, Rounds: c.Rounds, PauseMin: c.PauseMin, PauseMax: c.PauseMax, Start: c.Start, Seed: c.Seed,
-		Every: c.Every, Runs: c.Runs, Busy: c.Busy,
+		Many: c.Many, Every: c.Every, Runs: c.Runs, Busy: c.Busy,
 	}
 	if o.Cuts() && !faults.Inside() {
 		code, err := faults.Again(ctx, os.Args[1:]...)
