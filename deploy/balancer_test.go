@@ -67,7 +67,7 @@ func balancer(t *testing.T, program string, nodes ...*node) string {
 	case "haproxy":
 		text := read(t, "haproxy.cfg")
 		text = regexp.MustCompile(`(?s)resolvers docker\n.*?\n\n`).ReplaceAllString(text, "")
-		text = strings.NewReplacer(" resolvers docker resolve-prefer ipv4 init-addr none", "", "bind :3001", "bind "+at).Replace(text)
+		text = strings.NewReplacer(" resolvers docker resolve-prefer ipv4 init-addr none", "", "bind :3001", "bind "+at, "maxconn 8000", "maxconn 100", "gt 2000", "gt 25").Replace(text)
 		servers := ""
 		for i, n := range nodes {
 			servers += fmt.Sprintf("    server node%d %s\n", i, n.address())
