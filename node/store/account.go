@@ -44,7 +44,7 @@ func (a *Account) Device(ctx context.Context) (*wastore.Device, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	device, also, err := scanDevice(a.store.db.QueryRow(ctx, fmt.Sprintf(deviceQuery, a.store.openSends(), a.store.resting()),
+	device, also, err := scanDevice(a.store.db.QueryRow(typed(ctx), fmt.Sprintf(deviceQuery, a.store.openSends(), a.store.resting()),
 		append([]any{int64(a.hold.Cliente())}, openSince(time.Now())...)...))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

@@ -159,7 +159,7 @@ func (b *books) writeSome(ids []sendID) error {
 		fmt.Fprintf(&values, "(%s, %s, %s, %s, %s, %s)", d.bigint(n+1), d.text(n+2), d.bigint(n+3), d.bigint(n+4), d.bigint(n+5), d.boolean(n+6))
 		args = append(args, int64(id.cliente), id.key, micros(e.at), token.Generation, token.Revision, e.told)
 	}
-	_, err := b.store.db.Exec(ctx, "WITH v AS (SELECT column1 AS cliente, column2 AS key, column3 AS at, column4 AS generation, column5 AS revision, column6 AS told"+
+	_, err := b.store.db.Exec(typed(ctx), "WITH v AS (SELECT column1 AS cliente, column2 AS key, column3 AS at, column4 AS generation, column5 AS revision, column6 AS told"+
 		" FROM (VALUES "+values.String()+") AS l),"+
 		" f AS "+d.materialized()+" (SELECT fences.cliente AS cliente, v.key AS key, v.at AS at, v.told AS told FROM v JOIN fences"+
 		" ON fences.cliente = v.cliente AND fences.generation = v.generation AND fences.revision = v.revision "+d.share()+")"+

@@ -320,7 +320,7 @@ func (g *guard) run(ctx context.Context, statement string, args ...any) (int64, 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	d := g.store.dialect
-	result, err := g.store.db.Exec(ctx, "WITH f AS "+d.materialized()+
+	result, err := g.store.db.Exec(typed(ctx), "WITH f AS "+d.materialized()+
 		" (SELECT 1 AS one FROM fences WHERE cliente = $1 AND generation = $2 AND revision = $3 "+d.share()+") "+statement,
 		append([]any{int64(g.hold.Cliente()), token.Generation, token.Revision}, args...)...)
 	g.store.patience.end(err, scout)

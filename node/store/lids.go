@@ -41,7 +41,7 @@ func (s *fencedLIDs) GetLIDForPN(ctx context.Context, pn types.JID) (types.JID, 
 	}
 	lid, ok := s.lids.get(pn.User)
 	if !ok {
-		err := s.store.db.QueryRow(ctx, "SELECT lid FROM whatsmeow_lid_map WHERE pn = $1", pn.User).Scan(&lid)
+		err := s.store.db.QueryRow(typed(ctx), "SELECT lid FROM whatsmeow_lid_map WHERE pn = $1", pn.User).Scan(&lid)
 		if errors.Is(err, sql.ErrNoRows) {
 			return types.JID{}, nil
 		}

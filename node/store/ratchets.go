@@ -123,7 +123,7 @@ func (s *fencedStore) load(ctx context.Context, addresses []string) (map[string]
 	if len(missing) == 0 {
 		return found, nil
 	}
-	read, err := get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) { return s.SQLStore.GetManySessions(ctx, missing) })
+	read, err := s.readSessions(ctx, missing)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,16 @@ func (s *fencedStore) load(ctx context.Context, addresses []string) (map[string]
 		s.ratchets.latest.Add(address, read[address])
 	}
 	return found, nil
+}
+
+// readSessions reads ratchets: those of a message with all else that it needs (prefetch.go).
+func (s *fencedStore) readSessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
+	if sendingOf(ctx) != nil && len(addresses) <= maxPrefetch && s.store.dialect.compound() {
+		return s.prefetch(ctx, addresses)
+	}
+	return get(ctx, s.guard, func(ctx context.Context) (map[string][]byte, error) {
+		return s.SQLStore.GetManySessions(ctx, addresses)
+	})
 }
 
 // GetManySessions loads the ratchets of a send, which has them to itself from now on.

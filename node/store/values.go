@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"hash/maphash"
 	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"database/sql"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"session-manager/node/ownership"
@@ -24,8 +26,8 @@ type connector struct{ driver.Connector }
 // Connect opens one.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
-	if pgx, ok := conn.(*stdlib.Conn); ok {
-		return connection{pgx}, err
+	if c, ok := conn.(*stdlib.Conn); ok {
+		return connection{c}, err
 	}
 	return conn, err
 }
@@ -82,6 +84,7 @@ func (c connection) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.
 
 // ExecContext repeats a statement that lost against others, unless it is part of a transaction.
 func (c connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (result driver.Result, err error) {
+	args = c.atOnce(ctx, query, args)
 	err = c.repeated(ctx, func() error {
 		result, err = c.Conn.ExecContext(ctx, query, args)
 		return err
@@ -91,12 +94,45 @@ func (c connection) ExecContext(ctx context.Context, query string, args []driver
 
 // QueryContext repeats like ExecContext: pgx has read the first row by then, and with it any conflict.
 func (c connection) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
+	args = c.atOnce(ctx, query, args)
 	err = c.repeated(ctx, func() error {
 		rows, err = c.Conn.QueryContext(ctx, query, args)
 		return err
 	})
 	return rows, err
 }
+
+// typed marks a ctx of a statement whose parameters have the types in Postgres that they have in Go.
+func typed(ctx context.Context) context.Context { return context.WithValue(ctx, typedKey{}, true) }
+
+type typedKey struct{}
+
+// atOnce has a typed statement that its connection has not seen carried out in one round trip. Else pgx prepares
+// it first, which pays from the second time on.
+func (c connection) atOnce(ctx context.Context, query string, args []driver.NamedValue) []driver.NamedValue {
+	if ctx.Value(typedKey{}) == nil {
+		return args
+	}
+	data := c.Conn.Conn().PgConn().CustomData()
+	seen, _ := data[seenStatements].(map[uint64]bool)
+	id := maphash.String(statements, query)
+	if seen[id] {
+		return args
+	}
+	if seen == nil || len(seen) >= maxSeen {
+		seen = make(map[uint64]bool)
+		data[seenStatements] = seen
+	}
+	seen[id] = true
+	return append([]driver.NamedValue{{Value: pgx.QueryExecModeExec}}, args...)
+}
+
+var statements = maphash.MakeSeed()
+
+const (
+	seenStatements = "statements that were carried out"
+	maxSeen        = 512 // as pgx keeps prepared
+)
 
 func (c connection) repeated(ctx context.Context, run func() error) error {
 	for try := 1; ; try++ {
