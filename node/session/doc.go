@@ -9,10 +9,16 @@
 //	unpaired: INITIALIZING -> QR_REQUIRED -> (scanned) RECONNECTING -> READY
 //	paired:   RECONNECTING -> READY -> (dropped) DISCONNECTED_RECOVERABLE -> RECONNECTING ...
 //	refused:  AUTH_FAILURE, DISCONNECTED_LOGOUT: the next request pairs anew
-//	          DISCONNECTED_BANNED: tried again when the ban has expired
-//	          ERROR: attempts used up, or credentials that cannot be read
+//	          DISCONNECTED_BANNED: for a while, then tried again; for good, stored until Restart
+//	          ERROR: attempts used up, or what time does not cure; tried again, ever more seldom
+//
+// What a connection's end asks for is decided by misses.next (misses.go), which knows no clock and does no
+// I/O; run.go carries it out. What WhatsApp's reasons mean is one table, refusal (ending.go).
 //
 // Invariants:
+//   - what callers see is known: before the account is read, and between a request that wakes the session
+//     and its next state, the snapshot is Pending, and nobody is told of it;
+//   - no session opens more than mostConnections in connectionSpan, whatever asks for them;
 //   - a paired account is never given up: it is tried again for as long as it is owned;
 //   - an incoming message is stored before it is acknowledged; what cannot be stored stays
 //     unacknowledged, and WhatsApp delivers it again: a store that is away ends the connection before

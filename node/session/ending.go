@@ -104,6 +104,9 @@ func (s *Session) ended(event any, codesLeft int) any {
 	return nil
 }
 
+// thenRestart is what is left to do once a restriction is over.
+const thenRestart = "; once that is over, POST /session/restart pairs it again"
+
 // refusal is what follows from the reason with which WhatsApp refuses a login or, where the device
 // is not paired, a registration.
 func refusal(reason int, text string, paired bool) any {
@@ -114,9 +117,9 @@ func refusal(reason int, text string, paired bool) any {
 	case reason == 402:
 		return banned{0, err}
 	case reason == 403:
-		return restricted{Restriction: Restriction{Code: reason, Reason: "403: WhatsApp has locked this account: it wants to be confirmed on the phone"}}
+		return restricted{Restriction: Restriction{Code: reason, Reason: "403: WhatsApp has locked this account: see what the phone says" + thenRestart}}
 	case reason == 406:
-		return restricted{Restriction: Restriction{Code: reason, Reason: "406: WhatsApp has banned this account"}}
+		return restricted{Restriction: Restriction{Code: reason, Reason: "406: WhatsApp has banned this account: ask its support" + thenRestart}}
 	case reason == 405:
 		return outdated{}
 	case reason >= 500, reason == 408, reason == 413, reason == 414, reason == 429:

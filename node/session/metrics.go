@@ -12,6 +12,7 @@ type metrics struct {
 	slowStops           prometheus.Counter
 	panics              prometheus.Counter
 	rests               prometheus.Counter
+	restrictions        *prometheus.CounterVec // by WhatsApp's code
 	reachable           prometheus.Gauge
 }
 
@@ -38,10 +39,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "session_manager_session_panics_total", Help: "Panics that were kept within one session."}),
 		rests: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "session_manager_crash_rests_total", Help: "Sessions that were left alone here, as a node's process had died of what WhatsApp sent to them."}),
+		restrictions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_manager_restrictions_total", Help: "Accounts that WhatsApp has banned or locked for good, by its code."}, []string{"code"}),
 		reachable: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "session_manager_whatsapp_reachable", Help: "1 when the last attempt to reach WhatsApp succeeded."}),
 	}
-	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.retries, m.unanswered, m.slowStops, m.panics, m.rests, m.reachable)
+	r.MustRegister(m.states, m.logins, m.sends, m.refusals, m.incoming, m.retries, m.unanswered, m.slowStops, m.panics, m.rests, m.restrictions, m.reachable)
 	return m
 }
 

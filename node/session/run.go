@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -77,6 +78,9 @@ func (s *Session) delete(v *verdict) error {
 	err := s.account.Forget(s.ctx, v.restriction)
 	switch {
 	case err == nil:
+		if v.restriction.Code != 0 {
+			s.engine.metrics.restrictions.WithLabelValues(strconv.Itoa(v.restriction.Code)).Inc()
+		}
 		s.update(func(now *Snapshot) { now.Restriction = v.restriction })
 	case s.ctx.Err() != nil:
 		return s.cause()

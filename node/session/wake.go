@@ -47,9 +47,13 @@ func wakeable(state State, seen, wantsQR bool) bool {
 	return false
 }
 
+// begunLately is for how long after READY a restart has nothing to do: the one before has done it, and its
+// caller asks again.
+const begunLately = 10 * time.Second
+
 // Restart begins anew, at once: it ends a pause, a rest in ERROR or after a crash, and a ban's, after
-// which the cliente is paired again; a session that is READY logs in again, and one that connects, or shows a QR, is
-// left to it. ErrStoreUnavailable.
+// which the cliente is paired again; a session that is READY logs in again, unless it has just done so; one that
+// connects, or shows a QR, is left to it. ErrStoreUnavailable.
 func (s *Session) Restart(context.Context) error {
 	before := s.peek()
 	if before.Restriction.Code != 0 {
@@ -67,6 +71,10 @@ func (s *Session) Restart(context.Context) error {
 	switch s.now.State {
 	case Initializing, Reconnecting, QRRequired:
 		if !s.waits {
+			return nil
+		}
+	case Ready:
+		if time.Since(s.now.ConnectedAt) < begunLately {
 			return nil
 		}
 	}
