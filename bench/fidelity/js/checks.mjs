@@ -1,6 +1,6 @@
 // What Baileys must find at the emulator, as it would at WhatsApp: one check after the other, each of which
 // may build on what those before it have left.
-import { Companion, DisconnectReason, paired } from './companion.mjs'
+import { Companion, Curve, DisconnectReason, paired } from './companion.mjs'
 import { until, world } from './world.mjs'
 
 const ANA = '5491100000001' // whose companion most checks are about
@@ -39,6 +39,14 @@ async function between(work) {
 }
 
 export const checks = [
+  ['the judge looks at signatures', async () => {
+    const { public: key, private: secret } = Curve.generateKeyPair()
+    const said = Buffer.from('this')
+    const signature = Curve.sign(secret, said)
+    must(Curve.verify(key, said, signature), 'a good one does not verify')
+    must(!Curve.verify(key, Buffer.from('that'), signature), 'a bad one verifies: strict.mjs was loaded too late')
+  }],
+
   ['an unpaired socket is answered: pings, and queries that nothing here knows', async () => {
     const c = new Companion('unpaired').connect()
     await c.qr()

@@ -2,11 +2,11 @@
 // that a check can wait on.
 import './strict.mjs'
 import {
-  default as makeWASocket, BufferJSON, DisconnectReason, initAuthCreds, WA_CERT_DETAILS
+  default as makeWASocket, BufferJSON, Curve, DisconnectReason, initAuthCreds, WA_CERT_DETAILS
 } from '@whiskeysockets/baileys'
 import { LIMIT, world } from './world.mjs'
 
-export { DisconnectReason, WA_CERT_DETAILS }
+export { Curve, DisconnectReason, WA_CERT_DETAILS }
 
 // The version that the emulator calls the current one.
 const VERSION = [2, 3000, 1023456789]
@@ -64,6 +64,7 @@ export class Companion {
       shouldSyncHistoryMessage: () => false,
       getMessage: async key => this.sent.get(key.id),
       markOnlineOnConnect: false,
+      appStateMacVerification: { patch: true, snapshot: true }, // Baileys can look, and does not by itself
       retryRequestDelayMs: 10,
       transactionOpts: { maxCommitRetries: 10, delayBetweenTriesMs: 10 }
     })

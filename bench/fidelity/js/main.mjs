@@ -1,4 +1,4 @@
-// Runs all checks, or those whose titles hold a word given, and ends with 1 if one has failed.
+// Runs all checks, and ends with 1 if one has failed.
 import './strict.mjs'
 import { WA_CERT_DETAILS } from './companion.mjs'
 import { checks } from './checks.mjs'
