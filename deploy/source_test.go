@@ -27,11 +27,9 @@ func from(t *testing.T, source, at string) (answer string) {
 func TestFaultC9OneSourceAtTheBalancer(t *testing.T) {
 	at := balancer(t, "haproxy", newNode(t, false))
 	for range 120 {
-		c, err := net.DialTimeout("tcp", at, 20*time.Second)
-		if err != nil {
-			t.Fatal(err)
+		if c, err := net.DialTimeout("tcp", at, 20*time.Second); err == nil { // the last ones may be refused as early as that
+			defer c.Close()
 		}
-		defer c.Close()
 	}
 	if got := from(t, "127.0.0.2", at); !strings.HasPrefix(got, "HTTP/1.1 200") {
 		t.Errorf("another source: %q", got)
