@@ -17,6 +17,7 @@ const (
 	cleanMuch    = 10_000                // rows in one go that are worth a line in the log
 	crashesFor   = 7 * 24 * time.Hour    // after a rest, its crash says nothing any more
 	unpairedFor  = time.Hour             // after which a cliente that was never paired, and has no owner, is nobody's
+	textsFor     = 24 * time.Hour        // for which a text that was sent is kept: recipients ask for it again within minutes, or when they are back
 	silentFor    = 24 * time.Hour        // after which a process's note is nobody's; successors wait for seconds
 )
 
@@ -24,8 +25,8 @@ const (
 // callers repeat for minutes, and their nodes' clocks may be wrong by as much.
 const MinRetention = time.Hour
 
-// cleaner deletes from the store what nobody needs any more: sends under old idempotency keys, and
-// notes of processes that are long gone. Incoming messages stay: they are somebody's yet.
+// cleaner deletes from the store what nobody needs any more: texts that were sent, sends under old idempotency
+// keys, and notes of processes that are long gone. Incoming messages stay: they are somebody's yet.
 //
 // One node cleans at a time, the one where the ring places cliente 0, who is nobody. Two that
 // disagree about it for a moment delete the same rows, which does no harm.
@@ -36,6 +37,7 @@ type cleaner struct {
 	placement *placement
 	owned     func(c ownership.Cliente) bool // by any node
 	store     interface {
+		ForgetTexts(ctx context.Context, age time.Duration, limit int) (int64, error)
 		ForgetSends(ctx context.Context, age time.Duration, limit int) (int64, error)
 		NeverPaired(ctx context.Context, age time.Duration, limit int) (map[ownership.Cliente]ownership.Token, error)
 		Forsake(ctx context.Context, c ownership.Cliente, t ownership.Token) error
@@ -77,29 +79,35 @@ func (c *cleaner) clean(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.forsake(ctx); err != nil || c.keep == 0 {
+	if err := c.forsake(ctx); err != nil {
 		return err
 	}
-	all := int64(0)
-	defer func() {
-		if all >= cleanMuch {
-			c.log.Info("old idempotency keys were deleted", "rows", all, "older_than", c.keep.String())
-		}
-	}()
+	if _, err := c.batches(ctx, "texts", textsFor, c.store.ForgetTexts); err != nil || c.keep == 0 {
+		return err
+	}
+	all, err := c.batches(ctx, "sends", c.keep, c.store.ForgetSends)
+	if all >= cleanMuch {
+		c.log.Info("old idempotency keys were deleted", "rows", all, "older_than", c.keep.String())
+	}
+	return err
+}
+
+// batches deletes what is older than age in one table, some rows at a time, and returns how many.
+func (c *cleaner) batches(ctx context.Context, table string, age time.Duration, forget func(context.Context, time.Duration, int) (int64, error)) (all int64, err error) {
 	for c.mine() {
-		n, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return c.store.ForgetSends(ctx, c.keep, cleanBatch) })
-		c.metrics.cleaned.WithLabelValues("sends").Add(float64(n))
+		n, err := c.batch(ctx, func(ctx context.Context) (int64, error) { return forget(ctx, age, cleanBatch) })
+		c.metrics.cleaned.WithLabelValues(table).Add(float64(n))
 		all += n
 		if err != nil || n < cleanBatch {
-			return err
+			return all, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return all, nil
 		case <-time.After(cleanPause):
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // forsake deletes the rows of clientes that were never paired and have no owner: their nodes died, or

@@ -20,6 +20,7 @@ type fakeAttic struct {
 	mu       sync.Mutex // guards what follows
 	forsaken []ownership.Cliente
 	sends    int64
+	texts    int64
 	notes    int64
 	err      error
 	calls    int
@@ -34,6 +35,17 @@ func (f *fakeAttic) ForgetSends(_ context.Context, age time.Duration, limit int)
 	n := min(f.sends, int64(limit))
 	f.sends -= n
 	return n, f.err
+}
+
+func (f *fakeAttic) ForgetTexts(_ context.Context, age time.Duration, limit int) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if age != 24*time.Hour {
+		return 0, nil
+	}
+	n := min(f.texts, int64(limit))
+	f.texts -= n
+	return n, nil
 }
 
 func (f *fakeAttic) NeverPaired(context.Context, time.Duration, int) (map[ownership.Cliente]ownership.Token, error) {
@@ -67,7 +79,7 @@ func (f *fakeAttic) with(change func()) {
 func withCleaner(t *testing.T, keep time.Duration, test func(t *testing.T, l *leaserTest, c *cleaner, f *fakeAttic, log func() string)) {
 	withLeaser(t, func(t *testing.T, l *leaserTest) {
 		var lines lockedText
-		f := &fakeAttic{sends: cleanMuch, notes: 3}
+		f := &fakeAttic{sends: cleanMuch, texts: cleanBatch + 1, notes: 3}
 		m := &moverTest{leaserTest: l, changed: newSignal()}
 		c := &cleaner{node: "n1", keep: keep, keeper: l.keeper, placement: &placement{orders: m}, store: f,
 			owned: func(c ownership.Cliente) bool { return c == 7 },
@@ -121,6 +133,21 @@ func TestCleaning(t *testing.T) {
 		}
 		if n := strings.Count(log(), "rows=10000"); n != 1 {
 			t.Errorf("%d lines: %s", n, log())
+		}
+	})
+}
+
+// What was sent goes after a day, for however long its key is remembered.
+func TestFaultC14TextsGoAfterADay(t *testing.T) {
+	withCleaner(t, 0, func(t *testing.T, _ *leaserTest, c *cleaner, f *fakeAttic, _ func() string) {
+		time.Sleep(cleanEvery + time.Second)
+		f.with(func() {
+			if f.texts != 0 || f.sends != cleanMuch {
+				t.Errorf("%d texts and %d sends left", f.texts, f.sends)
+			}
+		})
+		if got := counted(t, c.metrics.cleaned.WithLabelValues("texts")); got != cleanBatch+1 {
+			t.Errorf("%v counted", got)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
+	"session-manager/node/rarely"
 	"session-manager/ring/gossip"
 )
 
@@ -26,7 +27,8 @@ type grace struct {
 	store   interface {
 		Riders(ctx context.Context, fresh time.Duration) (map[string]bool, error)
 	}
-	log *slog.Logger
+	log  *slog.Logger
+	news rarely.Lines
 
 	riders atomic.Pointer[map[string]bool] // whose notes were fresh at the last look
 }
@@ -83,7 +85,7 @@ func (g *grace) Look(ctx context.Context) bool {
 	defer cancel()
 	riders, err := g.store.Riders(ctx, g.timing.Vouch)
 	if err != nil {
-		g.log.Warn("the store does not say which nodes ride on its word", "err", err)
+		g.news.Log(g.log, slog.LevelWarn, "the store does not say which nodes ride on its word", err)
 		riders = nil // whom the store does not vouch for stops by itself
 	}
 	g.riders.Store(&riders)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"session-manager/node/ownership"
+	"session-manager/node/rarely"
 	"session-manager/node/session"
 )
 
@@ -56,6 +57,7 @@ type keeper struct {
 	changed   *signal // raised at each change of what is owned
 	recovered *signal // raised when clientes can be taken again
 	log       *slog.Logger
+	news      rarely.Lines // of what is tried again and again
 	metrics   *metrics
 
 	ctx  context.Context // parent of all Holds; ends when the node has been drained

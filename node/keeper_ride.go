@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -107,7 +108,7 @@ func (k *keeper) rehang(ctx context.Context, cl claim, next *ownership.Lease, ge
 	case err != nil:
 		// Created or not: the next try counts a key under the same lease as created, and one
 		// that nobody tries for again is a stray.
-		k.log.Warn("running cliente has no new key yet, trying on", "cliente", cl.cliente, "err", err)
+		k.news.Log(k.log, slog.LevelWarn, "running cliente has no new key yet, trying on", err, "cliente", cl.cliente)
 		return
 	}
 	token := ownership.Token{Generation: generation, Revision: revision}
@@ -117,7 +118,7 @@ func (k *keeper) rehang(ctx context.Context, cl claim, next *ownership.Lease, ge
 	if errors.Is(err, ownership.ErrFenced) {
 		cl.entry.hold.End(ownership.ErrFenced)
 	} else if err != nil {
-		k.log.Warn("running cliente has a new key, but its fence is not there yet, trying on", "cliente", cl.cliente, "err", err)
+		k.news.Log(k.log, slog.LevelWarn, "running cliente has a new key, but its fence is not there yet, trying on", err, "cliente", cl.cliente)
 		return
 	}
 	k.mu.Lock()

@@ -7,6 +7,7 @@ import (
 
 	"session-manager/node/etcd"
 	"session-manager/node/ownership"
+	"session-manager/node/rarely"
 )
 
 // wanted is the part of the store that the sweeper needs.
@@ -31,6 +32,7 @@ type sweeper struct {
 	recheck   func(ctx context.Context)              // whether etcd is the one that the store knows
 	publish   func(ctx context.Context)              // this node's state, which time alone may change
 	log       *slog.Logger
+	news      rarely.Lines
 
 	suspects map[ownership.Cliente]int64 // keys without a session at the last look, by revision
 	keyless  map[ownership.Cliente]int64 // sessions without a key at the last look, by revision
@@ -118,7 +120,7 @@ func (s *sweeper) handedOver(ctx context.Context, c ownership.Cliente) {
 func (s *sweeper) restore(ctx context.Context, of ...ownership.Cliente) {
 	clientes, err := s.store.Wanted(ctx, of...)
 	if err != nil {
-		s.log.Warn("the store does not say which clientes should run, asking again", "err", err)
+		s.news.Log(s.log, slog.LevelWarn, "the store does not say which clientes should run, asking again", err)
 		return
 	}
 	for _, c := range clientes {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"syscall"
@@ -126,7 +127,7 @@ func (r *Router) judge(response *fasthttp.Response, address string) (outcome, er
 		status == fasthttp.StatusServiceUnavailable && len(response.Header.Peek(headerNotStarted)) > 0:
 		return notStarted, errNotThere
 	case status == fasthttp.StatusForbidden:
-		r.log.Error("another node refuses this one: do all nodes have the same cluster secret?", "peer", address)
+		r.news.Log(r.log, slog.LevelError, "another node refuses this one: do all nodes have the same cluster secret?", fmt.Errorf("node at %s", address))
 		return notStarted, errStranger
 	}
 	return answered, nil
@@ -187,12 +188,12 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 	switch {
 	case err == nil:
 	case insecure(err):
-		r.log.Error("no TLS with another node: do all nodes have it, and certificates of one authority?", "peer", address, "err", err)
+		r.news.Log(r.log, slog.LevelError, "no TLS with another node: do all nodes have it, and certificates of one authority?", err, "peer", address)
 		return notStarted, err
 	case errors.Is(err, peer.ErrRefused), errors.Is(err, peer.ErrStranger):
 		r.metrics.strangers.Inc()
-		r.log.Error("another node does not take this one for a node of its cluster, or is none itself: have all nodes the same cluster secret?",
-			"peer", address, "err", err)
+		r.news.Log(r.log, slog.LevelError, "another node does not take this one for a node of its cluster, or is none itself: have all nodes the same cluster secret?",
+			err, "peer", address)
 		return notStarted, err
 	case unsent(err), errors.Is(err, peer.ErrUnknown):
 		return notStarted, err

@@ -31,6 +31,7 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 
 	"session-manager/node/ownership"
+	"session-manager/node/rarely"
 	"session-manager/router/api"
 	"session-manager/router/keys"
 	"session-manager/router/peer"
@@ -101,6 +102,7 @@ const maxReconnections = 3
 type Router struct {
 	cfg      Config
 	log      *slog.Logger
+	news     rarely.Lines // of what each request would say again
 	handler  *api.Handler
 	public   *fasthttp.Server
 	trusted  *fasthttp.Server

@@ -36,6 +36,7 @@ type device struct {
 	pn, lid  types.JID // with the device number
 	keyIndex uint32
 	noise    [32]byte // its static key: what authenticates a login
+	identity []byte   // an ADVSignedDeviceIdentity by phone and device, as it was paired; nil if it was only linked
 	keys     deviceKeys
 
 	conn        *conn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -153,7 +154,11 @@ func await[T any](c *client, fits func(T) bool) T {
 		case <-more:
 		case <-timeout:
 			var zero T
-			c.t.Fatalf("no %T in %v; events: %d", zero, patience, len(seen))
+			kinds := make([]string, len(seen))
+			for i, event := range seen {
+				kinds[i] = fmt.Sprintf("%T", event)
+			}
+			c.t.Fatalf("no %T in %v; events: %v; connected: %v", zero, patience, kinds, c.IsConnected())
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 const (
 	maxFrame     = 1 << 24 // three bytes of length
 	lingerTime   = 500 * time.Millisecond
+	restartTime  = 20 * time.Second // for a client that is told to come back: closing is its part
 	writeTimeout = 90 * time.Second // a paused client's socket stays open until it is replaced or killed
 )
 
@@ -53,6 +54,7 @@ type conn struct {
 	queue   []outgoing
 	writing bool
 	closing bool // close after the queue is written
+	restart bool // the client was told to close and to come back
 }
 
 type outgoing struct {
@@ -142,6 +144,7 @@ func (c *conn) enqueue(o outgoing) {
 		return
 	}
 	c.queue = append(c.queue, o)
+	c.restart = c.restart || o.node.Tag == "stream:error" && text(&o.node, "code") == restartCode
 	c.startLocked()
 }
 
@@ -167,10 +170,13 @@ func (c *conn) drain() {
 		if len(c.queue) == 0 {
 			c.queue = nil
 			c.writing = false
-			closing := c.closing
+			closing, patience := c.closing, lingerTime
+			if c.restart {
+				patience = restartTime
+			}
 			c.mu.Unlock()
 			if closing {
-				c.linger()
+				c.linger(patience)
 			}
 			return
 		}
@@ -220,12 +226,15 @@ func (c *conn) write(o outgoing) error {
 }
 
 // linger gives the client time to read the last stanza and to close by itself: closing with
-// bytes of it unread would reset the connection, and the stanza with it.
-func (c *conn) linger() {
+// bytes of it unread would reset the connection, and the stanza with it. whatsmeow forgets what it has
+// read and not yet looked at when its socket ends: it would not come back from a restart.
+func (c *conn) linger(patience time.Duration) {
+	end := time.NewTimer(patience)
+	defer end.Stop()
 	select {
 	case <-c.ended:
 	case <-c.ctx.Done():
-	case <-time.After(lingerTime):
+	case <-end.C:
 	}
 	c.close()
 }

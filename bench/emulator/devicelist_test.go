@@ -213,3 +213,33 @@ func TestFaultE14NumbersAsPeopleWriteThem(t *testing.T) {
 		t.Fatal(unknown)
 	}
 }
+
+// The keys of a paired device come with the identity that its phone and it have signed, which names the
+// account as the list does.
+func TestFaultE3KeysComeWithTheDevicesIdentity(t *testing.T) {
+	e := start(t, Options{FewPrekeys: true})
+	addPhones(t, e, beto)
+	pair(t, e, beto)
+	w := newWire(t, e, ana)
+	w.login(loginAs{})
+	to := lidJID(beto)
+	to.Device = 1
+	answer := w.ask("encrypt", "get", node{Tag: "key", Content: []node{{Tag: "user", Attrs: attrs{"jid": to}}}})
+	list, _ := child(answer, "list")
+	user, ok := child(list, "user")
+	if !ok {
+		t.Fatal(answer)
+	}
+	var identity waAdv.ADVSignedDeviceIdentity
+	if err := proto.Unmarshal(childBytes(user, "device-identity"), &identity); err != nil {
+		t.Fatal(err)
+	}
+	if err := verifyDevice(&identity, e.accounts[beto].phone.identityKey(), [32]byte(childBytes(user, "identity"))); err != nil {
+		t.Fatal(err)
+	}
+	var details waAdv.ADVDeviceIdentity
+	_, devices := w.devicesOf(lidJID(beto))
+	if err := proto.Unmarshal(identity.Details, &details); err != nil || details.GetRawID() != signedList(t, e, devices, beto).GetRawID() {
+		t.Fatal(&details, err)
+	}
+}

@@ -188,6 +188,9 @@ func (e *Emulator) takeKeysLocked(d *device) []node {
 	if key, ok := d.keys.take(); ok {
 		content = append(content, key.node())
 	}
+	if d.identity != nil {
+		content = append(content, node{Tag: "device-identity", Content: d.identity})
+	}
 	if left := len(d.keys.oneTime); left < minOneTime && !d.askedToFill {
 		d.askedToFill = true
 		e.deliverLocked(d, node{

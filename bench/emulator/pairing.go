@@ -13,6 +13,7 @@ import (
 
 	"go.mau.fi/libsignal/ecc"
 	"go.mau.fi/whatsmeow/proto/waAdv"
+	"go.mau.fi/whatsmeow/proto/waCompanionReg"
 	"go.mau.fi/whatsmeow/proto/waWa6"
 	"go.mau.fi/whatsmeow/types"
 	"google.golang.org/protobuf/proto"
@@ -134,7 +135,7 @@ func (e *Emulator) Scan(ctx context.Context, number, code string) (string, error
 		return "", err
 	}
 	e.log.Info("paired", "device", d.pn.String())
-	streamError(p.conn, soon(), "515") // restart: the client comes back with a login
+	streamError(p.conn, soon(), restartCode) // restart: the client comes back with a login
 	return d.pn.String(), nil
 }
 
@@ -188,6 +189,11 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 	if err != nil {
 		return err
 	}
+	// Who is told that the phone's chats are by LID addresses people by LID.
+	props, err := proto.Marshal(&waCompanionReg.ClientPairingProps{IsChatDbLidMigrated: proto.Bool(true)})
+	if err != nil {
+		return err
+	}
 	e.mu.Lock()
 	p.answerID = e.nextIDLocked("pair")
 	e.sendLocked(p.conn, node{
@@ -197,6 +203,7 @@ func (e *Emulator) offerPairing(ctx context.Context, p *pairing, d *device, iden
 			{Tag: "device-identity", Content: raw},
 			{Tag: "device", Attrs: attrs{"jid": d.pn, "lid": d.lid}},
 			{Tag: "platform", Attrs: attrs{"name": "android"}},
+			{Tag: "client-props", Content: props},
 		}}},
 	})
 	e.mu.Unlock()
@@ -241,7 +248,11 @@ func (d *device) checkAnswer(answer *node) error {
 	if err := proto.Unmarshal(childBytes(sign, "device-identity"), &identity); err != nil {
 		return fmt.Errorf("device-identity: %w", err)
 	}
-	return verifyDevice(&identity, d.account.phone.identityKey(), d.keys.identity)
+	if err := verifyDevice(&identity, d.account.phone.identityKey(), d.keys.identity); err != nil {
+		return err
+	}
+	d.identity = childBytes(sign, "device-identity")
+	return nil
 }
 
 // verifyDevice checks that a device identity was signed by the account and by the device.

@@ -139,3 +139,20 @@ func TestFaultE7StreamsEndAPauseLater(t *testing.T) {
 		e.ClearFaults()
 	}
 }
+
+// A client that is told to restart has time to look at it: closing is its part.
+func TestFaultE7AClientClosesBeforeItRestarts(t *testing.T) {
+	e := start(t, Options{FewPrekeys: true})
+	addPhones(t, e, ana)
+	c := newClient(t, e, nil)
+	c.DisableLoginAutoReconnect = true // it stays where it is
+	c.connect()
+	if _, err := e.Scan(t.Context(), ana, await[*events.QR](c, nil).Codes[0]); err != nil {
+		t.Fatal(err)
+	}
+	await[*events.ManualLoginReconnect](c, nil)
+	time.Sleep(lingerTime + 100*time.Millisecond)
+	if !c.IsConnected() {
+		t.Fatal("the server did not wait for it")
+	}
+}

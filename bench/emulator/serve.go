@@ -17,6 +17,9 @@ import (
 // away is quicker, and clients trip over one that is.
 const pause = 150 * time.Millisecond
 
+// restartCode is the stream error that tells a client to come back, as after a pairing.
+const restartCode = "515"
+
 // soon is when such an end is due.
 func soon() time.Time { return time.Now().Add(pause) }
 

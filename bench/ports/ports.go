@@ -39,12 +39,12 @@ type Port struct {
 	socket  *os.File
 }
 
-// Keep keeps a port of the host, an IPv4 address of this machine, on which nobody listens by TCP
+// Keep keeps a port of the host, an address of this machine, on which nobody listens by TCP
 // or UDP. A program with SO_REUSEADDR may listen on it, end and listen again.
 func Keep(host string) (*Port, error) {
 	ip, err := netip.ParseAddr(host)
-	if err != nil || !ip.Is4() {
-		return nil, fmt.Errorf("keep a port of %q: want an IPv4 address", host)
+	if err != nil {
+		return nil, fmt.Errorf("keep a port of %q: want an address: %w", host, err)
 	}
 	for range tries {
 		p, err := keep(netip.AddrPortFrom(ip, uint16(lowest+rand.IntN(highest-lowest))))
@@ -85,11 +85,15 @@ func freeOfUDP(address netip.AddrPort) error {
 }
 
 func bound(kind int, address netip.AddrPort) (socket int, err error) {
-	socket, err = unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
+	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16()})
+	if address.Addr().Is4() {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}
+	}
+	socket, err = unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Bind(socket, &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}); err != nil {
+	if err := unix.Bind(socket, to); err != nil {
 		_ = unix.Close(socket) // nothing went through it
 		return 0, os.NewSyscallError("bind", err)
 	}

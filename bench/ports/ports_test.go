@@ -140,10 +140,27 @@ func TestForks(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	for _, host := range []string{"", "localhost", "::1", "192.0.2.1"} {
+	for _, host := range []string{"", "localhost", "2001:db8::1", "192.0.2.1"} {
 		if p, err := Keep(host); err == nil {
 			t.Errorf("%s: %v", host, p)
 			p.Close()
 		}
 	}
+}
+
+// A port of an IPv6 address is kept as well.
+func TestFaultF4KeepsIPv6(t *testing.T) {
+	p, err := Keep("::1")
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		t.Skip("this machine has no IPv6: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	l, err := net.Listen("tcp", p.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
 }

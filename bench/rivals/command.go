@@ -55,7 +55,7 @@ func (c *proxyCommand) Run() error {
 	shared := make(map[string]*fasthttp.HostClient)
 	for _, r := range routes {
 		if shared[r[1]] == nil {
-			shared[r[1]] = &fasthttp.HostClient{Addr: r[1], MaxConns: 4096, NoDefaultUserAgentHeader: true}
+			shared[r[1]] = &fasthttp.HostClient{Addr: r[1], MaxConns: 4096, NoDefaultUserAgentHeader: true, DialDualStack: true}
 		}
 		nodes[r[0]] = shared[r[1]]
 	}

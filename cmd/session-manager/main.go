@@ -44,6 +44,7 @@ type cli struct {
 	Config  kong.ConfigFlag  `help:"YAML file with flags as keys (dashes stay), under their command's name or by themselves; a key that is no flag is refused." placeholder:"FILE"`
 
 	Serve         serveCmd         `cmd:"" help:"Run a node."`
+	Pair          pairCmd          `cmd:"" help:"Link a cliente to a phone: shows the QR code in the terminal, until the phone has scanned one."`
 	Status        statusCmd        `cmd:"" help:"Show the cluster: members, ownership and sessions."`
 	Move          moveCmd          `cmd:"" help:"Move a cliente to a node, where it stays until this is undone."`
 	Drain         drainCmd         `cmd:"" help:"Make a node give its clientes to the others, and take none."`

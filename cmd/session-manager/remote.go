@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ const callTimeout = 5 * time.Second
 type remote struct {
 	URL string `default:"http://127.0.0.1:3001" name:"url" help:"A node's public or trusted address; https where it has a certificate."`
 	Key string `env:"SESSION_MANAGER_API_KEY" help:"API key, where the node asks for one. On a command line everybody on this machine can read it: better --key-file, or the environment."`
+
+	cliente uint64 // that calls are for; 0: for none
 
 	KeyFile string `type:"path" help:"File with the API key." placeholder:"FILE"`
 	CA      string `type:"path" name:"ca-file" help:"Authority of the node's certificate (PEM). Default: those of this machine." placeholder:"FILE"`
@@ -49,6 +52,9 @@ func (r remote) call(ctx context.Context, method, path string, body []byte, into
 	key, err := r.key()
 	if err != nil {
 		return usageError{err}
+	}
+	if r.cliente != 0 {
+		request.Header.Set("X-Cliente-Id", strconv.FormatUint(r.cliente, 10))
 	}
 	if key != "" {
 		request.Header.Set("X-API-Key", key)

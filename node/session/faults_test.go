@@ -305,26 +305,6 @@ func TestFaultB8UnchangedReasonIsLoggedRarely(t *testing.T) {
 	}
 }
 
-// What the same line differs in from one time to the next does not make it news.
-func TestFaultB8News(t *testing.T) {
-	var n news
-	at := time.Unix(1_000_000, 0)
-	for i, c := range []struct {
-		text  string
-		later time.Duration
-		worth bool
-	}{
-		{"ERROR dial tcp 127.0.0.1:40001: refused", 0, true}, {"ERROR dial tcp 127.0.0.1:40002: refused", time.Second, false},
-		{"ERROR 409: refused", time.Second, true}, {"ERROR 415: refused", time.Second, true},
-		{"ERROR dial tcp 127.0.0.1:40003: refused", sayEvery, true},
-	} {
-		at = at.Add(c.later)
-		if worth, _ := n.is(c.text, at); worth != c.worth {
-			t.Errorf("line %d: %v", i, worth)
-		}
-	}
-}
-
 // Codes 413 and 414 ask whatsmeow for a token that no client of ours has; they must not end the process.
 func TestFaultA7NoTokenNoPanic(t *testing.T) {
 	w := newWorld(t)

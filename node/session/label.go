@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"runtime/pprof"
 )
@@ -33,7 +34,7 @@ func (s *Session) onBehalf(call func() error) (err error) {
 		pprof.SetGoroutineLabels(context.Background())
 		if r := recover(); r != nil {
 			s.engine.metrics.panics.Inc()
-			s.log.Error("panic in a call of whatsmeow, it is kept within this cliente", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			s.news.Log(s.log, slog.LevelError, "panic in a call of whatsmeow, it is kept within this cliente", fmt.Errorf("%v", r), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", r)
 			select {
 			case s.events <- panicked{r}:

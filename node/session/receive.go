@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (s *Session) handle(client *whatsmeow.Client, event any) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.engine.metrics.panics.Inc()
-			s.log.Error("panic in an event handler, it is kept within this cliente", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			s.news.Log(s.log, slog.LevelError, "panic in an event handler, it is kept within this cliente", fmt.Errorf("%v", r), "stack", string(debug.Stack()))
 			ok = false
 		}
 	}()
@@ -143,7 +144,7 @@ func (s *Session) put(link context.Context, info *types.MessageInfo, event strin
 		return true
 	case err != nil:
 		s.engine.metrics.incoming.WithLabelValues("not_stored").Inc()
-		s.log.Warn("incoming message was not stored, so it is not acknowledged and comes again", "err", err)
+		s.news.Log(s.log, slog.LevelWarn, "incoming message was not stored, so it is not acknowledged and comes again", err)
 		return false
 	}
 	s.engine.metrics.incoming.WithLabelValues("stored").Inc()

@@ -43,7 +43,7 @@ func (s *Session) after(ending any) error {
 	}
 	f := s.facts()
 	if f.lasted >= steady {
-		s.news.forget()
+		s.news.Forget()
 	}
 	v := s.misses.next(ending, f)
 	if v.refresh {

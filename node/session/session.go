@@ -13,6 +13,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"session-manager/node/ownership"
+	"session-manager/node/rarely"
 )
 
 // Session is one running account.
@@ -42,7 +43,7 @@ type Session struct {
 	lateBy time.Duration // for which the next connection waits once it has begun
 	opened bool          // the present attempt has asked for a socket
 	came   time.Time     // when the present connection came to READY, or to its first QR code; zero: not yet
-	news   news          // what of it has been logged
+	news   rarely.Lines  // what of it has been logged
 
 	mu       sync.Mutex // guards what follows
 	now      Snapshot
@@ -187,7 +188,7 @@ func (s *Session) guarded() (err error, panicked bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.engine.metrics.panics.Inc()
-			s.log.Error("panic in a session, it is kept within this cliente", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			s.news.Log(s.log, slog.LevelError, "panic in a session, it is kept within this cliente", fmt.Errorf("%v", r), "stack", string(debug.Stack()))
 			err, panicked = fmt.Errorf("panic: %v", r), true
 		}
 	}()

@@ -35,3 +35,18 @@ func (s *Store) ForgetNotes(ctx context.Context, age time.Duration) (int64, erro
 	n, err := result.RowsAffected()
 	return n, s.wrap(err)
 }
+
+// ForgetTexts deletes at most limit texts that were sent longer ago than age, by the database's clock: they are
+// kept for recipients that ask to have one again. The sends themselves stay, with their hashes.
+func (s *Store) ForgetTexts(ctx context.Context, age time.Duration, limit int) (int64, error) {
+	d := s.dialect
+	// Device by device, as the index is by device and time.
+	result, err := s.db.Exec(ctx, `DELETE FROM whatsmeow_retry_buffer WHERE (our_jid, chat_jid, message_id) IN
+			(SELECT r.our_jid, r.chat_jid, r.message_id FROM whatsmeow_device d JOIN whatsmeow_retry_buffer r
+				ON r.our_jid = d.jid AND r.timestamp < (SELECT (`+d.now()+` - `+d.bigint(1)+`) / 1000) LIMIT $2)`, age.Microseconds(), limit)
+	if err != nil {
+		return 0, s.wrap(err)
+	}
+	n, err := result.RowsAffected()
+	return n, s.wrap(err)
+}

@@ -33,9 +33,10 @@ type fencedStore struct {
 	salt       known[struct{}, *[]byte]
 	ratchets   *ratchets
 
-	sweep   sync.Mutex // guards what follows
-	sweepAt time.Time  // when old outgoing events are deleted next
-	pruneAt time.Time  // when expired privacy tokens are
+	texts texts
+
+	sweep   sync.Mutex // guards pruneAt
+	pruneAt time.Time  // when expired privacy tokens are deleted next
 }
 
 func newFencedStore(a *Account, jid types.JID) *fencedStore {
@@ -269,9 +270,10 @@ func (s *fencedStore) DeleteOldBufferedHashes(ctx context.Context) error {
 // keepBuffered: WhatsApp delivers a message for so long.
 const keepBuffered = 14 * 24 * time.Hour
 
-// DeleteOldOutgoingEvents deletes once in sweepEvery: whatsmeow asks for it with each send.
+// DeleteOldOutgoingEvents is asked for with each send, which does not wait for it: old texts go by themselves
+// (texts.go).
 func (s *fencedStore) DeleteOldOutgoingEvents(ctx context.Context) error {
-	if !s.due(&s.sweepAt) {
+	if sendingOf(ctx) != nil {
 		return s.check()
 	}
 	return s.txn(ctx, s.SQLStore.DeleteOldOutgoingEvents)

@@ -151,6 +151,9 @@ func (s *fencedStore) PutManySessions(ctx context.Context, sessions map[string][
 			return err
 		}
 		sending.reserve = false
+		if sending.event != nil {
+			s.kept(sending.event.plaintext)
+		}
 		sending.addresses = append(sending.addresses, slices.Sorted(maps.Keys(sessions))...)
 		return nil
 	})
@@ -291,5 +294,8 @@ func (s *fencedStore) AddOutgoingEvent(ctx context.Context, chat types.JID, id t
 		return s.check()
 	}
 	_, err := s.put(ctx, insertOutgoing(s.store.dialect, "f", 5, 6, 7, 8, 9), s.JID, e.chat, e.id, e.format, e.plaintext, time.Now().UnixMilli())
+	if err == nil {
+		s.kept(plaintext)
+	}
 	return err
 }

@@ -91,7 +91,7 @@ export const checks = [
   ['texts with a phone, both ways, delivered, and shown at the own phone', async () => {
     const id = await companion.text(beto.jid, 'hola Beto')
     await shown(beto, id, 'hola Beto')
-    await companion.status(id, 3)
+    await companion.delivered(id)
     must((await ana.copies(id)).text === 'hola Beto', 'the own phone has another copy')
     const back = await beto.write(ANA, 'hola Ana')
     const m = await got(companion, back, 'hola Ana')
@@ -102,7 +102,7 @@ export const checks = [
     const id = await companion.text(own.jid, 'hola producto')
     await world.product.received(id)
     await shown(own, id, 'hola producto')
-    await companion.status(id, 3)
+    await companion.delivered(id)
     const back = await world.product.send(ANA, 'hola compañera')
     await got(companion, back, 'hola compañera')
     await shown(ana, back, 'hola compañera')
@@ -119,6 +119,57 @@ export const checks = [
     await everywhere(await companion.text(everybody, 'otra vez'), 'otra vez', { companion: true, phone: ana })
     await everywhere(await world.product.send(everybody, 'del producto'), 'del producto', { product: true, phone: own })
     await everywhere(await beto.write(everybody, 'del teléfono'), 'del teléfono', { phone: beto })
+  }],
+
+  ['what a companion sends to a group, its own phone shows as sent', async () => {
+    const id = await companion.text(everybody, 'lo mío')
+    const copy = await ana.copies(id)
+    must(copy.text === 'lo mío', `as ${JSON.stringify(copy)}`)
+    must(!(await ana.inbox()).some(m => m.id === id), 'it is among the received, too')
+  }],
+
+  ['a phone shows what a companion sends as what it is, and what it does to it', async () => {
+    const id = await companion.text(beto.jid, 'a corregir')
+    const key = { remoteJid: beto.jid, fromMe: true, id }
+    const becomes = (what, fits) => until(`phone ${BETO} shows ${what}`, async () => (await beto.inbox()).some(m => m.id === id && fits(m)))
+    await shown(beto, id, 'a corregir')
+    await companion.send(beto.jid, { react: { text: '👍', key } })
+    await becomes('a reaction', m => m.reactions?.some(r => r.from === ANA && r.emoji === '👍'))
+    await companion.send(beto.jid, { react: { text: '', key } })
+    await becomes('no reaction', m => m.reactions?.length === 0)
+    await companion.send(beto.jid, { text: 'corregido', edit: key })
+    await becomes('the edit', m => m.edited && m.text === 'corregido')
+    await companion.send(beto.jid, { delete: key })
+    await becomes('that it is gone', m => m.revoked && m.text === '')
+
+    const place = await beto.shows(await companion.send(beto.jid, { location: { degreesLatitude: -34.5, degreesLongitude: -58.25, name: 'acá' } }))
+    must(place.type === 'location' && place.location.latitude === -34.5 && place.location.name === 'acá', JSON.stringify(place))
+    const vcard = 'BEGIN:VCARD\nVERSION:3.0\nFN:Caro\nTEL;type=CELL;waid=5491100000003:+5491100000003\nEND:VCARD'
+    const card = await beto.shows(await companion.send(beto.jid, { contacts: { displayName: 'Caro', contacts: [{ vcard, displayName: 'Caro' }] } }))
+    must(card.type === 'contact' && card.contacts[0].name === 'Caro', JSON.stringify(card))
+    const poll = await beto.shows(await companion.send(beto.jid, { poll: { name: 'cuál', values: ['una', 'otra'], selectableCount: 1 } }))
+    must(poll.type === 'poll' && poll.poll.name === 'cuál' && poll.poll.options.join() === 'una,otra', JSON.stringify(poll))
+    const answer = await beto.write(ANA, 'a citar')
+    const quoted = await got(companion, answer, 'a citar')
+    const m = await companion.sock.sendMessage(beto.jid, { text: 'citado' }, { quoted })
+    must((await beto.shows(m.key.id)).reply_to?.id === answer, 'the quotation')
+  }],
+
+  ['a companion reads what a phone does to its messages', async () => {
+    const id = await beto.write(ANA, 'del teléfono')
+    const m = await got(companion, id, 'del teléfono')
+    const about = async (what, body, fits) => {
+      const done = (await beto.do(what, { chat: ANA, id, ...body })).id
+      const read = await companion.received(done)
+      must(fits(read.message), `${what}: ${JSON.stringify(read.message)}`)
+    }
+    const names = key => key?.id === m.key.id
+    await about('react', { emoji: '🎉' }, r => r.reactionMessage?.text === '🎉' && names(r.reactionMessage.key))
+    await about('edit', { text: 'mejor así' }, e => {
+      const edit = (e.editedMessage?.message ?? e).protocolMessage
+      return names(edit?.key) && (edit.editedMessage.conversation ?? edit.editedMessage.extendedTextMessage?.text) === 'mejor así'
+    })
+    await about('revoke', {}, r => names(r.protocolMessage?.key) && !r.protocolMessage.editedMessage)
   }],
 
   ['numbers are found as people write them', async () => {
@@ -192,11 +243,19 @@ export const checks = [
   }],
 
   ['what stands beside a ciphertext arrives with it', async () => {
-    const id = await companion.send(own.jid, { poll: { name: 'cuál', values: ['una', 'otra'], selectableCount: 1 } })
-    await second.received(id)
+    const poll = await companion.send(own.jid, { poll: { name: 'cuál', values: ['una', 'otra'], selectableCount: 1 } })
+    await second.received(poll)
+    await world.product.received(poll)
+    const meta = second.stanza(poll).content.find(n => n.tag === 'meta')
+    must(meta?.attrs.polltype === 'creation', `beside a poll stands ${second.stanza(poll).content.map(n => n.tag)}`)
+    // Baileys adds a reporting token of its own to some messages only, by chance.
+    const token = Buffer.from('sixteen bytes it')
+    const reporting = { tag: 'reporting', attrs: {}, content: [{ tag: 'reporting_token', attrs: { v: '2' }, content: token }] }
+    const id = await companion.sock.relayMessage(own.jid, { conversation: 'con constancia' }, { additionalNodes: [reporting] })
+    await got(second, id, 'con constancia')
     await world.product.received(id)
-    const tags = second.stanza(id).content.map(n => n.tag)
-    for (const tag of ['meta', 'reporting']) must(tags.includes(tag), `no <${tag}> beside ${tags}`)
+    const beside = second.stanza(id).content.find(n => n.tag === 'reporting')
+    must(beside && token.equals(beside.content[0].content), `beside a text stands ${second.stanza(id).content.map(n => n.tag)}`)
   }],
 
   ['what waited comes at the login, then the end mark, then what is new', async () => {
@@ -277,7 +336,7 @@ export const checks = [
     const stats = await world.stats()
     const bad = {}
     for (const key of ['ratchet_forks', 'duplicates', 'empty_participants']) if (stats[key]) bad[key] = stats[key]
-    const faults = (await world.events()).filter(e => ['client_error', 'ratchet_fork', 'stale'].includes(e.kind) ||
+    const faults = (await world.events()).filter(e => ['client_error', 'ratchet_fork'].includes(e.kind) ||
       (e.kind === 'unknown' && !e.detail.startsWith('unpaired')))
     must((await world.product.status()).state === 'READY', 'the product is not READY')
     must(Object.keys(bad).length === 0 && faults.length === 0, JSON.stringify({ ...bad, faults: faults.slice(0, 8) }))

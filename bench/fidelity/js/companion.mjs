@@ -48,7 +48,7 @@ export class Companion {
     this.sent = new Map()
     this.waiting = new Set()
     this.sockets = 0
-    this.stanzas = [] // messages as they came
+    this.stanzas = [] // messages and receipts as they came
   }
 
   get device() { return this.creds.me?.id }
@@ -69,16 +69,20 @@ export class Companion {
       transactionOpts: { maxCommitRetries: 10, delayBetweenTriesMs: 10 }
     })
     this.sock = sock
-    sock.ws.on('CB:message', stanza => this.stanzas.push(stanza))
+    for (const tag of ['message', 'receipt']) {
+      sock.ws.on(`CB:${tag}`, stanza => { this.stanzas.push(stanza); this.wake() })
+    }
     sock.ev.process(events => {
       if (events['creds.update']) Object.assign(this.creds, events['creds.update'])
       for (const [name, data] of Object.entries(events)) this.log.push({ name, data, turn })
       const closed = events['connection.update']?.connection === 'close' && events['connection.update'].lastDisconnect
       if (closed && closed.error?.output?.statusCode === DisconnectReason.restartRequired) this.connect()
-      for (const wake of this.waiting) wake()
+      this.wake()
     })
     return this
   }
+
+  wake() { for (const look of this.waiting) look() }
 
   // until waits for what find returns of the log from a place on, unless it is falsy.
   until(what, find, from = 0) {
@@ -116,18 +120,17 @@ export class Companion {
       .filter(m => m.message && !m.messageStubType)
   }
 
-  stanza(id) { return this.stanzas.find(n => n.attrs.id === id) }
+  stanza(id) { return this.stanzas.find(n => n.tag === 'message' && n.attrs.id === id) }
 
   received(id, from = 0) {
     return this.until(`message ${id}`, () => this.messages(from).find(m => m.key.id === id))
   }
 
-  // status waits until a message of ours has come so far: 2 is at the server, 3 with a device, 4 read. Baileys
-  // tells of it in an event of its own, or in the message's where the two come close together.
-  status(id, least) {
-    return this.until(`status ${least} of ${id}`, log => log.some(e =>
-      (e.name === 'messages.update' && e.data.some(u => u.key.id === id && u.update.status >= least)) ||
-      (e.name === 'messages.upsert' && e.data.messages.some(m => m.key.id === id && m.status >= least))))
+  // delivered waits until somebody has told that a message of ours has arrived. Baileys' own event of it cannot
+  // be waited for: of two receipts that come close together it may tell the lesser, the own phone's.
+  delivered(id) {
+    return this.until(`a receipt of ${id}`, () => this.stanzas.some(n =>
+      n.tag === 'receipt' && n.attrs.id === id && (n.attrs.type === undefined || n.attrs.type === 'inactive')))
   }
 
   async send(to, content) {
