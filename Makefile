@@ -35,7 +35,7 @@ fidelity: build
 
 # All tests, with the race detector, a real etcd and a real Postgres.
 test: build
-	deploy/install.sh gcc postgres network nginx haproxy node-express
+	deploy/install.sh gcc postgres network nginx haproxy node-express pgbouncer openssl
 	$(GO) test -race -p 1 -timeout 20m ./...
 	deploy/coverage.sh 95 ./ring ./node/ownership
 

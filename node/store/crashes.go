@@ -53,9 +53,14 @@ type Court struct {
 	dialect dialect
 }
 
-// OpenCourt connects to the database, when it is first asked.
+// OpenCourt connects to the database, when it is first asked; whether there is a pooler before it is asked now.
 func OpenCourt(cfg Config) (*Court, error) {
 	cfg.MaxConns = 2
+	ctx, cancel := context.WithTimeout(context.Background(), hostTimeout)
+	defer cancel()
+	if err := cfg.lookForPooler(ctx); err != nil {
+		return nil, err
+	}
 	raw, _, d, err := connect(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", withoutPassword(cfg.URL), err)

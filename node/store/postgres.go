@@ -92,6 +92,9 @@ func postgresConfig(cfg Config) (*pgxpool.Config, error) {
 	c.RuntimeParams["default_transaction_isolation"] = "read committed" // of statements outside of transactions (values.go)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
 	c.RuntimeParams["tcp_user_timeout"] = fmt.Sprint(deadPeer.Milliseconds())
+	if cfg.pooler {
+		setAfterwards(c)
+	}
 	c.ConnectTimeout = hostTimeout
 	dialer := &net.Dialer{Timeout: hostTimeout, KeepAlive: 5 * time.Second, Control: userTimeout}
 	c.DialFunc = dialer.DialContext
@@ -201,6 +204,9 @@ func (postgresDialect) explain(err error) error {
 	}
 	if loginRefused(err) {
 		return fmt.Errorf("%w: %w: check the password (in --store, or --store-password-file), and that the role may log in", ErrLogin, err)
+	}
+	if unsupportedParameter(err) {
+		return fmt.Errorf("%w: a pooler has come before Postgres: start this node again", err)
 	}
 	return err
 }

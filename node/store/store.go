@@ -48,6 +48,8 @@ type Config struct {
 	MaxConns     int // to Postgres; 0: 16. SQLite has one: writers wait for each other anyway
 	// OnRefused is called for each value of an account that the database refuses; nil: nobody counts them.
 	OnRefused func()
+
+	pooler bool // there is one before Postgres
 }
 
 // Store is the shared database. It is safe for concurrent use.
@@ -118,6 +120,9 @@ type dialect interface {
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{process: cfg.Process, log: cfg.Log, answer: answerTime, probe: probe{turn: make(chan struct{}, 1)}, failure: rate.Sometimes{Interval: failureEvery},
 		refusal: rate.Sometimes{First: 1, Interval: failureEvery}, onRefused: cfg.OnRefused}
+	if err := cfg.lookForPooler(ctx); err != nil {
+		return nil, err
+	}
 	raw, name, d, err := connect(cfg)
 	if err != nil {
 		return nil, err
