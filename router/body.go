@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"session-manager/router/api"
+	"session-manager/router/peer"
 )
 
 // bodies bound what the bodies of all requests take that are being read or served. A caller's
@@ -199,6 +200,8 @@ func linger(c net.Conn) {
 	case *unhurried:
 		linger(c.Conn)
 	case *socket:
+		linger(c.Conn)
+	case *peer.Met:
 		linger(c.Conn)
 	case *tls.Conn:
 		linger(c.NetConn())
