@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -85,6 +86,33 @@ func TestFaultE8AGroupMessageIsSentNotReceived(t *testing.T) {
 	}
 	if sent, err := e.Sent(ana); err != nil || len(sent) != 1 {
 		t.Fatalf("%+v %v", sent, err)
+	}
+}
+
+// A group may be of one account alone: what its device writes there its phone shows as sent, and what
+// the phone writes there its device gets.
+func TestAGroupOfOneAccount(t *testing.T) {
+	e := start(t, Options{FewPrekeys: true})
+	addPhones(t, e, ana)
+	name, err := e.AddGroup("sola", []string{ana, ana})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, _ := types.ParseJID(name)
+	if _, err := e.Write(ana, Writing{To: name, Text: "nadie"}); !errors.Is(err, ErrConflict) {
+		t.Fatal(err)
+	}
+	c := pair(t, e, ana)
+	id := sends(t, c, g, say("para mí"))
+	sentCopyOf(t, e, ana, id, func(m SentCopy) bool { return m.To == name && m.Text == "para mí" })
+	if id, err = e.Write(ana, Writing{To: name, Text: "del teléfono"}); err != nil {
+		t.Fatal(err)
+	}
+	if m := awaitID(c, id); !m.Info.IsFromMe || m.Message.GetConversation() != "del teléfono" {
+		t.Fatalf("%+v", m.Info)
+	}
+	if s := e.Stats(); s.Empty+s.Undecryptable != 0 || s.Messages != 2 {
+		t.Fatalf("%+v", s)
 	}
 }
 

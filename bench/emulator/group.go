@@ -28,6 +28,13 @@ func (g *group) has(a *account) bool {
 // admin says whether an account may delete others' messages: who made the group may.
 func (g *group) admin(a *account) bool { return len(g.members) > 0 && g.members[0] == a }
 
+// administers says whether an account is an admin of a group; of none nobody is.
+func (e *Emulator) administers(a *account, g *group) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return g != nil && g.admin(a)
+}
+
 // AddGroup makes a group of accounts and returns its JID.
 func (e *Emulator) AddGroup(subject string, numbers []string) (string, error) {
 	if subject == "" || len(numbers) < 2 {

@@ -109,9 +109,10 @@ func (e *Emulator) Revoke(number string, w Writing) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	a := p.account
 	l.edit = revokesOwn
 	if !key.GetFromMe() {
-		if l.group == nil || !l.group.admin(p.account) {
+		if !e.administers(a, l.group) {
 			return "", fmt.Errorf("%w: message %s is not of phone %s, which is no admin there", ErrConflict, w.ID, number)
 		}
 		l.edit = revokesOther
