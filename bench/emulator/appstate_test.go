@@ -12,6 +12,7 @@ import (
 // push name in them.
 func TestFaultE13APairedDeviceLearnsItsName(t *testing.T) {
 	e := start(t, Options{})
+	e.options.FewPrekeys = false
 	addPhones(t, e, ana)
 	c := newClient(t, e, nil)
 	c.EmitAppStateEventsOnFullSync = true
@@ -33,6 +34,7 @@ func TestFaultE13APairedDeviceLearnsItsName(t *testing.T) {
 // The phone tells it anew at each login until the device has it all, and the key again on request.
 func TestFaultE13UntilItHasItAll(t *testing.T) {
 	e := start(t, Options{})
+	e.options.FewPrekeys = false
 	w := newWire(t, e, ana)
 	e.mu.Lock()
 	d := e.deviceLocked(*w.device.ID)

@@ -25,10 +25,11 @@ import (
 // patience is how long a test waits for what must come; -race on a busy machine is slow.
 const patience = 30 * time.Second
 
-// start runs an emulator for a test.
+// start runs an emulator for a test. Its devices upload 50 one-time keys: 812 of them, in a database
+// under the race detector, take longer than most tests.
 func start(t *testing.T, options Options) *Emulator {
 	t.Helper()
-	options.RootKeySeed = testSeed
+	options.RootKeySeed, options.FewPrekeys = testSeed, true
 	e, err := New(options)
 	if err != nil {
 		t.Fatal(err)

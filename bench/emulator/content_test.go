@@ -59,7 +59,7 @@ func sentCopyOf(t *testing.T, e *Emulator, number, id string, fits func(SentCopy
 
 // TestFaultE8: what a linked device sends to a group its own phone shows as sent, with what becomes of it.
 func TestFaultE8AGroupMessageIsSentNotReceived(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	name, err := e.AddGroup("los dos", []string{beto, ana})
 	if err != nil {
@@ -92,7 +92,7 @@ func TestFaultE8AGroupMessageIsSentNotReceived(t *testing.T) {
 // A group may be of one account alone: what its device writes there its phone shows as sent, and what
 // the phone writes there its device gets.
 func TestAGroupOfOneAccount(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	name, err := e.AddGroup("sola", []string{ana, ana})
 	if err != nil {
@@ -118,7 +118,7 @@ func TestAGroupOfOneAccount(t *testing.T) {
 
 // TestFaultE9: reactions, edits and deletions change what the phone shows.
 func TestFaultE9WhatIsDoneToAMessage(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	to := userJID(beto)
@@ -159,7 +159,7 @@ func TestFaultE9WhatIsDoneToAMessage(t *testing.T) {
 
 // An edit of what is listed changes it only where its author sent the edit.
 func TestFaultE9NobodyChangesWhatIsAnothers(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto, caro)
 	name, err := e.AddGroup("los tres", []string{beto, ana, caro})
 	if err != nil {
@@ -185,7 +185,7 @@ func TestFaultE9NobodyChangesWhatIsAnothers(t *testing.T) {
 
 // A change that comes before its message is done once that comes.
 func TestFaultE9AChangeBeforeItsMessage(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	to := userJID(beto)
@@ -201,7 +201,7 @@ func TestFaultE9AChangeBeforeItsMessage(t *testing.T) {
 
 // TestFaultE9 for what a message may be beside a text.
 func TestFaultE9KindsOfMessages(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	to := userJID(beto)
@@ -249,7 +249,7 @@ func TestFaultE9KindsOfMessages(t *testing.T) {
 
 // TestFaultE9 for what is encrypted with another message's secret: votes, edits and reactions.
 func TestFaultE9WhatIsEncryptedWithAMessagesSecret(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	to := types.NewJID(lidOf(beto), types.HiddenUserServer)

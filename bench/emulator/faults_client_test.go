@@ -10,7 +10,7 @@ import (
 
 // A refused message is acknowledged with its code, and reaches nobody.
 func TestNack(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	sendTo(t, c, beto, "antes")
@@ -37,7 +37,7 @@ func TestNack(t *testing.T) {
 }
 
 func TestDupAck(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	fault(t, e, Fault{Kind: FaultDupAck, Number: ana})
@@ -59,7 +59,7 @@ func TestDupAck(t *testing.T) {
 // A stream error comes now, at each login or once a client is active, with a code or a tag, and the
 // socket goes with it unless it is said to stay.
 func TestStreamErrors(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := pair(t, e, ana)
 	order := func(body string) {
@@ -92,7 +92,7 @@ func TestStreamErrors(t *testing.T) {
 
 // A stream error at login comes at each, and ends when it is used up.
 func TestStreamErrorsAtLogin(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := pair(t, e, ana)
 	c.Disconnect()

@@ -196,7 +196,7 @@ func TestALoginAtADeafServerWaits(t *testing.T) {
 
 // A phone that is away takes nothing, and all of it in order once it is back.
 func TestAway(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	sendTo(t, c, beto, "before")

@@ -11,7 +11,7 @@ import (
 // decrypt just then: what callers were told is compared with the inbox (bench smoke, faults).
 func TestWhatWasAcknowledgedIsInTheInbox(t *testing.T) {
 	const senders, each = 8, 25
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, beto)
 	var clients []*client
 	for n := range senders {

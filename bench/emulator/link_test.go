@@ -47,7 +47,7 @@ func accept(t *testing.T, d *store.Device, linked Linked) {
 // A device that was linked without a code logs in, writes and is written to like another.
 func TestLink(t *testing.T) {
 	const number, friend = "5491100000001", "5491100000002"
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, friend)
 	device := openStore(t, "").NewDevice()
 	linked, err := e.Link([]Linking{linking(device, number, nil)})

@@ -24,7 +24,7 @@ func expireCodes(e *Emulator, n int) {
 // TestFaultD7: an unpaired client is there for all six codes. While each is shown its keep-alives are
 // answered; a code is refused once it has expired, and the last one still pairs.
 func TestFaultD7AnUnpairedClientWalksAllSixCodes(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := newClient(t, e, nil)
 	c.connect()
@@ -100,7 +100,7 @@ func TestFaultE6ADeafServerShowsNoCode(t *testing.T) {
 
 // TestFaultE7: a stream does not end within the moment in which its client has said something.
 func TestFaultE7StreamsEndAPauseLater(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := newClient(t, e, nil)
 	c.connect()
@@ -142,7 +142,7 @@ func TestFaultE7StreamsEndAPauseLater(t *testing.T) {
 
 // A client that is told to restart has time to look at it: closing is its part.
 func TestFaultE7AClientClosesBeforeItRestarts(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := newClient(t, e, nil)
 	c.DisableLoginAutoReconnect = true // it stays where it is

@@ -20,7 +20,7 @@ func awaitID(c *client, id string) *events.Message {
 // A phone reacts to, edits and deletes messages, in a chat and in a group; the client is told which
 // message is meant, and whose it is.
 func TestAPhoneReactsEditsAndRevokes(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto, caro)
 	group, err := e.AddGroup("los tres", []string{beto, ana, caro})
 	if err != nil {
@@ -98,7 +98,7 @@ func second(_ string, err error) error { return err }
 
 // IDs are chosen by senders: two may choose the same one, and both messages come and are settled.
 func TestTwoPhonesWriteWithOneID(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto, caro)
 	c := pair(t, e, ana)
 	for _, number := range []string{beto, caro} {
@@ -119,7 +119,7 @@ func TestTwoPhonesWriteWithOneID(t *testing.T) {
 
 // A name may hold whatever a phone lets its user type, a NUL too.
 func TestANameWithANUL(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	if status, answer := call(t, e, "POST", "/phones", `{"number":"`+beto+`","name":"Eva\u0000X"}`); status != 201 {
 		t.Fatal(status, answer)
@@ -138,7 +138,7 @@ func TestANameWithANUL(t *testing.T) {
 // it, told or not.
 func TestReinstall(t *testing.T) {
 	for _, tell := range []bool{false, true} {
-		e := start(t, Options{FewPrekeys: true})
+		e := start(t, Options{})
 		addPhones(t, e, ana, beto)
 		c := pair(t, e, ana)
 		linked := pair(t, e, beto)
@@ -173,7 +173,7 @@ func TestReinstall(t *testing.T) {
 
 // Whoever looks up another national form of a number is told the number.
 func TestFormsOfANumber(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	if status, answer := call(t, e, "POST", "/phones", `{"number":"5491155550001","name":"Eva","forms":["541155550001"]}`); status != 201 {
 		t.Fatal(status, answer)
@@ -195,7 +195,7 @@ func TestFormsOfANumber(t *testing.T) {
 }
 
 func TestWhatAPhoneDoesNotWrite(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	pair(t, e, ana)
 	group, err := e.AddGroup("otros", []string{ana, beto})

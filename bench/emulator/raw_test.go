@@ -34,7 +34,7 @@ func call(t *testing.T, e *Emulator, method, path, body string) (int, string) {
 
 // A raw stanza arrives as it was ordered: JIDs as JIDs, texts, numbers and bytes as such.
 func TestARawStanzaIsSentAsItIs(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := pair(t, e, ana)
 	status, answer := call(t, e, "POST", "/stanza", `{"number":"`+ana+`","node":{"tag":"stream:error","attrs":{"code":"599","n":7,"yes":true,"from":"jid:s.whatsapp.net"},
@@ -53,7 +53,7 @@ func TestARawStanzaIsSentAsItIs(t *testing.T) {
 
 // What is queued comes at each login, until the client answers it.
 func TestAQueuedStanzaComesAgainUntilItIsAnswered(t *testing.T) {
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana)
 	c := pair(t, e, ana)
 	order := func(node string) StanzaSent {
@@ -132,7 +132,7 @@ func TestMostLoginsWithinTenSeconds(t *testing.T) {
 	if got := other.recentLoginsLocked(begin); got != 1 {
 		t.Errorf("another device's logins were counted: %d", got)
 	}
-	e := start(t, Options{FewPrekeys: true})
+	e := start(t, Options{})
 	addPhones(t, e, ana, beto)
 	pair(t, e, beto)
 	c := pair(t, e, ana)

@@ -30,7 +30,7 @@ func TestManyDevices(t *testing.T) {
 	addr := os.Getenv("EMULATOR_ADDR")
 	var e *Emulator
 	if addr == "" {
-		e = start(t, Options{FewPrekeys: true})
+		e = start(t, Options{})
 		addr = e.Addr()
 	}
 	ctl := Dial("http://" + addr)

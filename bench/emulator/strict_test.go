@@ -28,6 +28,7 @@ func ask(t *testing.T, c *client, space, kind string, content ...node) (*node, e
 
 func TestQueriesGetAnswersWithContentOrErrors(t *testing.T) {
 	e := start(t, Options{})
+	e.options.FewPrekeys = false
 	addPhones(t, e, ana, beto)
 	c := pair(t, e, ana)
 	must := func(n *node, err error) *node {
