@@ -18,6 +18,10 @@ var (
 // codes are shown.
 const unaskedFor = 3 * time.Minute
 
+// askedLately is how long after a request somebody may still be looking at a code: callers poll every few
+// seconds then.
+const askedLately = time.Minute
+
 // unpaired bounds the clientes of a node that are not paired. Anybody who may ask for a cliente makes a new
 // one by asking for its status; each costs a connection to WhatsApp, a key and a row, and is of use only
 // while somebody waits to scan its code.
@@ -118,7 +122,7 @@ func (k *keeper) EndUnasked(now time.Time) {
 // could raise it to a token of its past.
 func (k *keeper) forsake(en *entry, hold *ownership.Hold, cause error) {
 	k.mu.Lock()
-	asked := time.Since(en.used) < k.unpaired.unasked
+	asked := time.Since(en.used) < askedLately // codes end before unasked has passed
 	k.mu.Unlock()
 	if asked || !errors.Is(cause, errUnasked) && !errors.Is(cause, session.ErrPairingExpired) {
 		return // the cleaner deletes what stays

@@ -102,6 +102,14 @@ func TestFaultB6Unasked(t *testing.T) {
 		t.Errorf("forsaken: %v", k.fences.forsaken)
 	}
 	k.fences.mu.Unlock()
+	// Whose codes have run out while nobody looks any more goes at once: they run out before unaskedFor.
+	asked(2, -2*askedLately)
+	k.sessions.at(1).end(session.ErrPairingExpired)
+	k.eventually(t, func() bool {
+		k.fences.mu.Lock()
+		defer k.fences.mu.Unlock()
+		return slices.Equal(k.fences.forsaken, []ownership.Cliente{1, 2})
+	})
 }
 
 // eventually waits until ok.
