@@ -116,7 +116,7 @@ func (l *lockedText) String() string {
 
 func TestCleaning(t *testing.T) {
 	withCleaner(t, 24*time.Hour, func(t *testing.T, _ *leaserTest, c *cleaner, f *fakeAttic, log func() string) {
-		time.Sleep(cleanEvery + time.Second)
+		time.Sleep(cleanEvery + 2*time.Second)
 		f.with(func() {
 			if want := cleanMuch/cleanBatch + 1; f.sends != 0 && f.calls < want || f.notes != 0 || len(f.forsaken) != 1 || f.forsaken[0] != 8 || f.keep != 24*time.Hour {
 				t.Errorf("%d sends and %d notes left after %d calls of %v; %v forsaken", f.sends, f.notes, f.calls, f.keep, f.forsaken)

@@ -134,6 +134,10 @@ func (m *mover) handOver(ctx context.Context, c ownership.Cliente, to string) bo
 	for {
 		changed := m.records.Changed()
 		if owner, ok := m.placement.records.Owner(c); ok && owner.Revision != token.Revision {
+			if owner.Process.Node == m.node {
+				m.log.Info("cliente was to be handed over, and came back", "cliente", c, "node", m.node, "to", to)
+				return false
+			}
 			m.log.Info("cliente handed over", "cliente", c, "node", m.node, "to", owner.Process.Node, "took", time.Since(begun).Round(time.Millisecond).String())
 			m.metrics.moved.Inc()
 			return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ type moverTest struct {
 	*leaserTest
 	*mover
 	takes bool // n2 does; set before time goes on
+	back  bool // what n1 gave up is its own again
 
 	mu      sync.Mutex // guards what follows
 	targets map[ownership.Cliente]string
@@ -62,7 +64,25 @@ func (m *moverTest) Owner(c ownership.Cliente) (etcd.Owner, bool) {
 	if token, mine := m.leaserTest.keeper.Owned(c); mine {
 		return etcd.Owner{Process: ownership.Process{Node: "n1"}, Revision: token.Revision}, true
 	}
+	if m.back {
+		return etcd.Owner{Process: ownership.Process{Node: "n1"}, Revision: 1 << 40}, true
+	}
 	return etcd.Owner{Process: ownership.Process{Node: "n2"}, Revision: 1 << 40}, m.takes
+}
+
+// TestFaultF13: what comes back to the node that gave it up was not handed over, least of all to itself.
+func TestFaultF13(t *testing.T) {
+	withMover(t, func(t *testing.T, m *moverTest) {
+		var lines lockedText
+		m.mover.log = textLog(&lines)
+		m.back = true
+		if m.handOver(t.Context(), 7, "n2") {
+			t.Error("counts as handed over")
+		}
+		if strings.Contains(lines.String(), "cliente handed over") || !strings.Contains(lines.String(), "came back") {
+			t.Error(lines.String())
+		}
+	})
 }
 
 // has counts what n1 has.

@@ -35,8 +35,10 @@ func (g *Gossip) Conflict() error {
 func (g *Gossip) NotifyConflict(existing, other *memberlist.Node) {
 	if existing.Name != g.cfg.Name {
 		// No error yet: a node that restarts on another port is one, until its past life is found dead.
-		g.log.Warn("one node name, two addresses: it has just restarted there, or two nodes use the name",
-			"node", existing.Name, "address", existing.Address(), "other", other.Address())
+		if g.isNews(existing.Name, other.Address()) {
+			g.log.Warn("one node name, two addresses: it has just restarted there, or two nodes use the name",
+				"node", existing.Name, "address", existing.Address(), "other", other.Address())
+		}
 		return
 	}
 	news := g.Conflict() == nil
@@ -45,4 +47,20 @@ func (g *Gossip) NotifyConflict(existing, other *memberlist.Node) {
 		g.log.Error("another node uses this node's name: give one of the two another --node-name",
 			"node", existing.Name, "address", existing.Address(), "other", other.Address())
 	}
+}
+
+// isNews says whether the log has not been told of a node's other address for a while. Each message of the one
+// meets the other, many times a second.
+func (g *Gossip) isNews(name, address string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last, told := g.others[name]
+	if told && last.address == address && time.Since(last.heard) < conflictLasts {
+		return false
+	}
+	if g.others == nil {
+		g.others = make(map[string]clash)
+	}
+	g.others[name] = clash{address: address, heard: time.Now()}
+	return true
 }

@@ -37,6 +37,7 @@ type Gossip struct {
 
 	mu      sync.Mutex // guards members and changed; memberlist's lock is held around callbacks, so a leaf
 	members map[string]Member
+	others  map[string]clash // other addresses of nodes, by name, that the log was told of
 	changed chan struct{}
 
 	nudge chan struct{} // capacity 1: the seeds have changed
@@ -68,10 +69,11 @@ func Start(cfg Config) (*Gossip, error) {
 
 // keepJoined joins the seeds that are not alive here, again and again.
 func (g *Gossip) keepJoined() {
+	refused := make(map[string]bool) // of seeds that the log was told of, since they last joined
 	ticker := time.NewTicker(rejoin)
 	defer ticker.Stop()
 	for {
-		g.join()
+		g.join(refused)
 		select {
 		case <-g.stop:
 			return
@@ -90,7 +92,7 @@ func (g *Gossip) Nudge() {
 }
 
 // join joins one seed after the other, so that Close waits for one at most.
-func (g *Gossip) join() {
+func (g *Gossip) join(refused map[string]bool) {
 	known := make(map[string]bool)
 	for _, m := range g.Alive() {
 		known[m.Address] = true
@@ -102,9 +104,11 @@ func (g *Gossip) join() {
 		default:
 		}
 		if known[seed] {
+			delete(refused, seed)
 			continue
 		}
-		if _, err := g.list.Join([]string{seed}); err != nil {
+		if _, err := g.list.Join([]string{seed}); err != nil && !refused[seed] {
+			refused[seed] = true
 			g.log.Warn("a node could not be joined, trying again", "address", seed, "err", oneLine(err.Error()))
 		}
 	}
@@ -182,6 +186,7 @@ func (g *Gossip) update(n *memberlist.Node, alive bool) {
 		g.members[m.Name] = m
 	} else {
 		delete(g.members, m.Name)
+		g.Nudge() // it may have begun another life at another address, which was refused while this one counted as alive
 	}
 	snapshot := make([]Member, 0, len(g.members))
 	for _, m := range g.members {

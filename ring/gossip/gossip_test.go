@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +95,60 @@ func TestRestartTakesTheNameBack(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("b is still at %s", a.Alive()[1].Address)
 		}
+	}
+}
+
+// lines counts what is logged as a warning or worse.
+type lines struct {
+	mu  sync.Mutex // guards all
+	all []string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(p))
+	return len(p), nil
+}
+
+// TestFaultF13: a node that was killed and comes back at once, at another address, is alive there as soon as
+// its past life is found dead. The others say so once, not at each message of either.
+func TestFaultF13(t *testing.T) {
+	var log lines
+	var mu sync.Mutex // guards seeds
+	var seeds []string
+	a, err := Start(Config{Name: "a", Bind: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Seeds: func() []string { mu.Lock(); defer mu.Unlock(); return seeds }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	b := start(t, "b", nil, a.Addr())
+	waitAlive(t, a, "a", "b")
+	_ = b.Close() // as a kill
+	again := start(t, "b", nil, a.Addr())
+	mu.Lock()
+	seeds = []string{again.Addr()} // etcd knows of it
+	mu.Unlock()
+	a.Nudge()
+	there := func() bool {
+		return slices.ContainsFunc(a.Alive(), func(m Member) bool { return m.Name == "b" && m.Address == again.Addr() })
+	}
+	for deadline := time.Now().Add(20 * time.Second); !there(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("alive: %v", a.Alive())
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	conflicts := 0
+	for _, line := range log.all {
+		if strings.Contains(line, "two addresses") || strings.Contains(line, "Conflicting") {
+			conflicts++
+		}
+	}
+	if conflicts > 1 {
+		t.Errorf("said %d times:\n%s", conflicts, strings.Join(log.all, ""))
 	}
 }
 

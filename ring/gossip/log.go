@@ -15,6 +15,9 @@ func (w logWriter) Write(p []byte) (int, error) {
 	for tag, l := range map[string]slog.Level{"[WARN] ": slog.LevelWarn, "[ERR] ": slog.LevelWarn, "[INFO] ": slog.LevelDebug, "[DEBUG] ": slog.LevelDebug} {
 		if _, rest, ok := strings.Cut(line, tag); ok {
 			line, level = rest, l
+			if strings.Contains(line, "Conflicting address for ") {
+				level = slog.LevelDebug // NotifyConflict tells, once
+			}
 			break
 		}
 	}
