@@ -61,3 +61,15 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 		t.Fatalf("without Node.js: %v", err)
 	}
 }
+
+// Baileys copies the function that looks at signatures when it is loaded: what makes it strict comes before.
+func TestStrictnessIsLoadedFirst(t *testing.T) {
+	raw, err := os.ReadFile("js/companion.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, baileys := strings.Index(string(raw), "'./strict.mjs'"), strings.Index(string(raw), "'@whiskeysockets/baileys'")
+	if strict < 0 || baileys < strict {
+		t.Fatalf("strict.mjs at %d, Baileys at %d", strict, baileys)
+	}
+}
