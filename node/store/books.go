@@ -156,7 +156,8 @@ func (b *books) writeSome(ids []sendID) error {
 			values.WriteString(", ")
 		}
 		n := len(args)
-		fmt.Fprintf(&values, "(%s, %s, %s, %s, %s, %s)", d.bigint(n+1), d.text(n+2), d.bigint(n+3), d.bigint(n+4), d.bigint(n+5), d.boolean(n+6))
+		fmt.Fprintf(&values, "(%s, %s, %s, %s, %s, %s)",
+			d.bigint(n+1), d.text(n+2), d.bigint(n+3), d.bigint(n+4), d.bigint(n+5), d.boolean(n+6))
 		args = append(args, int64(id.cliente), id.key, micros(e.at), token.Generation, token.Revision, e.told)
 	}
 	_, err := b.store.db.Exec(typed(ctx), "WITH v AS (SELECT column1 AS cliente, column2 AS key, column3 AS at, column4 AS generation, column5 AS revision, column6 AS told"+

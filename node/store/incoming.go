@@ -39,16 +39,18 @@ const (
 			COALESCE(CAST($4 AS TEXT), (SELECT lid FROM whatsmeow_lid_map WHERE pn = CAST($5 AS TEXT))) AS lid,
 			COALESCE(CAST($5 AS TEXT), (SELECT pn FROM whatsmeow_lid_map WHERE lid = CAST($4 AS TEXT))) AS pn FROM f),
 		k AS (SELECT
-			CASE WHEN lid IS NOT NULL THEN lid || '@lid/' WHEN pn IS NOT NULL THEN pn || '@pn/' ELSE CAST($6 AS TEXT) || '/' END || CAST($7 AS TEXT) AS identity,
+			CASE WHEN lid IS NOT NULL THEN lid || '@lid/' WHEN pn IS NOT NULL THEN pn || '@pn/' ELSE CAST($6 AS TEXT) || '/' END
+				|| CAST($7 AS TEXT) AS identity,
 			CASE WHEN lid IS NOT NULL AND pn IS NOT NULL THEN pn || '@pn/' || CAST($7 AS TEXT) END AS former FROM s)`
 
 	// dropUnread deletes what could not be read of a message that now can.
-	dropUnread = `DELETE FROM events WHERE cliente = $1 AND identity IN (SELECT '?' || identity FROM k UNION ALL SELECT '?' || former FROM k)`
+	dropUnread = `DELETE FROM events WHERE cliente = $1 AND identity IN
+		(SELECT '?' || identity FROM k UNION ALL SELECT '?' || former FROM k)`
 
 	// insertEvent takes the prefix of the identity, the identities that must not be there, and $13 as bytes.
 	insertEvent = `INSERT INTO events (cliente, sequence, id, event, identity, happened_at, payload, message, node, generation, revision, created_at)
-		SELECT CAST($1 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS TEXT), %s identity, CAST($11 AS BIGINT), CAST($12 AS TEXT), %s,
-			CAST($14 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($15 AS BIGINT) FROM k
+		SELECT CAST($1 AS BIGINT), CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS TEXT), %s identity,
+			CAST($11 AS BIGINT), CAST($12 AS TEXT), %s, CAST($14 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($15 AS BIGINT) FROM k
 		WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.cliente = $1 AND e.identity IN (%s))
 		ON CONFLICT (cliente, identity) DO NOTHING`
 )

@@ -21,7 +21,8 @@ func (s *Store) openSends() string {
 	if !s.dialect.compound() {
 		array, row, hash = "json_group_array", "json_array", "hex(body_hash)"
 	}
-	return "SELECT " + array + "(" + row + "(key, message_id, " + hash + ", created_at)) FROM (SELECT key, message_id, body_hash, created_at FROM sends s" +
+	return "SELECT " + array + "(" + row + "(key, message_id, " + hash + ", created_at))" +
+		" FROM (SELECT key, message_id, body_hash, created_at FROM sends s" +
 		" WHERE s.cliente = c.cliente AND s.key BETWEEN $2 AND $3 AND s.created_at > $4 AND (s.told = false OR s.told IS NULL AND NOT s.done)" +
 		" ORDER BY s.created_at DESC LIMIT $5) AS o"
 }

@@ -46,7 +46,9 @@ func (a *Account) moveSome(ctx context.Context) (n int64, err error) {
 	}
 	err = a.txn(ctx, func(ctx context.Context) error {
 		c, token := int64(a.hold.Cliente()), a.hold.Token()
-		if _, err := a.store.db.Exec(ctx, statement, c, moveBatch, a.events.last, a.store.process.Node, token.Generation, token.Revision, micros(time.Now())); err != nil {
+		_, err := a.store.db.Exec(ctx, statement, c, moveBatch, a.events.last, a.store.process.Node,
+			token.Generation, token.Revision, micros(time.Now()))
+		if err != nil {
 			return err
 		}
 		result, err := a.store.db.Exec(ctx, deleteMoved, c, moveBatch)

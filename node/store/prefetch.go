@@ -40,7 +40,8 @@ func (s *fencedStore) prefetch(ctx context.Context, addresses []string) (map[str
 		for lid, pn := range users {
 			forms = append(forms, lid.String(), pn.String())
 		}
-		query += " UNION ALL SELECT 't', their_jid, token, timestamp, sender_timestamp FROM whatsmeow_privacy_tokens WHERE our_jid = $1 AND their_jid IN (" + place(forms...) + ")"
+		query += " UNION ALL SELECT 't', their_jid, token, timestamp, sender_timestamp FROM whatsmeow_privacy_tokens" +
+			" WHERE our_jid = $1 AND their_jid IN (" + place(forms...) + ")"
 	}
 	read, err := get(ctx, s.guard, func(ctx context.Context) (*prefetched, error) {
 		rows, err := s.store.db.Query(typed(ctx), query, args...)
