@@ -19,7 +19,7 @@ type audit struct{ db *sql.DB }
 // What is not an account's: a node's own, and what only grows for all accounts together. A fence
 // is raised by whom it does not belong to yet.
 var notAudited = map[string]bool{
-	"birth": true, "notes": true, "goose_db_version": true, "fences": true, "clientes": true,
+	"birth": true, "notes": true, "probes": true, "crashes": true, "goose_db_version": true, "fences": true, "clientes": true,
 	"audit": true, "audit_count": true, "whatsmeow_lid_map": true, "whatsmeow_version": true,
 }
 
