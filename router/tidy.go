@@ -46,9 +46,6 @@ var onlyOnce = []struct{ name, code, message string }{
 // single makes one of a header that comes several times with one value. Where the values differ it
 // returns false, and has answered 400.
 func single(ctx *fasthttp.RequestCtx) bool {
-	if !repeats(&ctx.Request.Header) {
-		return true
-	}
 	for _, h := range onlyOnce {
 		values := ctx.Request.Header.PeekAll(h.name)
 		if len(values) < 2 {
@@ -65,29 +62,4 @@ func single(ctx *fasthttp.RequestCtx) bool {
 		ctx.Request.Header.SetBytesV(h.name, one)
 	}
 	return true
-}
-
-// repeats says whether one of onlyOnce comes more than once: hardly ever, so that one look at all of
-// the head is cheaper than one for each.
-func repeats(head *fasthttp.RequestHeader) bool {
-	var seen [4]bool
-	for name := range head.All() {
-		at := 0
-		switch string(name) { // as fasthttp writes them
-		case "X-Cliente-Id":
-		case "Idempotency-Key":
-			at = 1
-		case "X-Api-Key":
-			at = 2
-		case "Authorization":
-			at = 3
-		default:
-			continue
-		}
-		if seen[at] {
-			return true
-		}
-		seen[at] = true
-	}
-	return false
 }
