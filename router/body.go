@@ -2,7 +2,6 @@ package router
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -203,7 +202,7 @@ func linger(c net.Conn) {
 		linger(c.Conn)
 	case *peer.Met:
 		linger(c.Conn)
-	case *tls.Conn:
+	case *encrypted:
 		linger(c.NetConn())
 	case interface{ Linger() }:
 		c.Linger()

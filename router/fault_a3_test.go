@@ -2,13 +2,16 @@ package router
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"session-manager/bench/ca"
 	"session-manager/node/keyless"
 	"session-manager/router/api"
 )
@@ -106,5 +109,63 @@ func TestFaultA3NobodyIsTold(t *testing.T) {
 	eventually(t, "word of the last send", func() bool { return len(session.tolds()) == 1 })
 	if keys := session.keys(); session.tolds()[0] != keys[4] {
 		t.Errorf("told %q of %q", session.tolds(), keys)
+	}
+}
+
+// Callers who speak TLS have their answers, too; one that has ended its side has none, though its last words are unread.
+func TestFaultA3TheOwnerIsToldByTLS(t *testing.T) {
+	w := newWorld()
+	session := newFakeSession(api.Snapshot{State: api.Ready})
+	w.session, w.at[51] = session, Location{Owner: "n1", Mine: true}
+	var serving sync.WaitGroup
+	t.Cleanup(serving.Wait) // after the shutdown
+	run := start(t, w, nil)
+	a := ca.New(t)
+	both := sideOf(t, a, a)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving.Go(func() {
+		if err := run.Serve(tls.NewListener(l, both.server)); err != nil {
+			t.Error(err)
+		}
+	})
+	send := func() *tls.Conn {
+		conn, err := tls.Dial("tcp", l.Addr().String(), both.client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /send HTTP/1.1\r\nHost: x\r\nX-Cliente-Id: 51\r\nContent-Length: %d\r\n\r\n%s", len(toldBody), toldBody)
+		return conn
+	}
+	leaves, left := make(chan struct{}), make(chan struct{})
+	session.onSend = func() { <-leaves; close(left) }
+	conn := send()
+	eventually(t, "the send to begin", func() bool { return len(session.messages()) == 1 })
+	if err := conn.CloseWrite(); err != nil { // the end of TLS, and that of TCP
+		t.Fatal(err)
+	}
+	if err := conn.NetConn().(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // as above
+	close(leaves)
+	<-left
+	session.mu.Lock()
+	session.onSend = nil
+	session.mu.Unlock()
+	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != 200 {
+		t.Fatal(response, err)
+	}
+	_ = conn.Close()
+	conn = send()
+	defer conn.Close()
+	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != 200 {
+		t.Fatal(response, err)
+	}
+	eventually(t, "word of the send whose caller stays", func() bool { return len(session.tolds()) > 0 })
+	if keys := session.keys(); !slices.Equal(keys[1:], session.tolds()) {
+		t.Errorf("sent %q, told %q", keys, session.tolds())
 	}
 }

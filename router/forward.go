@@ -126,7 +126,7 @@ func (r *Router) judge(response *fasthttp.Response, address string) (outcome, er
 	case status == fasthttp.StatusMisdirectedRequest,
 		status == fasthttp.StatusServiceUnavailable && len(response.Header.Peek(headerNotStarted)) > 0:
 		return notStarted, errNotThere
-	case status == fasthttp.StatusForbidden:
+	case status == fasthttp.StatusForbidden && len(response.Header.Peek(headerOwner)) == 0: // an owner's own 403 is an answer
 		r.news.Log(r.log, slog.LevelError, "another node refuses this one: do all nodes have the same cluster secret?", fmt.Errorf("node at %s", address))
 		return notStarted, errStranger
 	}

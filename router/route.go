@@ -305,6 +305,10 @@ func (r *Router) servePeer(ctx *fasthttp.RequestCtx) {
 	}
 	defer b.release()
 	r.serveOwned(ctx, t, r.callersDeadline(ctx, t.route))
+	if ctx.Response.StatusCode() == fasthttp.StatusForbidden && len(ctx.Request.Header.Peek(headerLeft)) == 0 {
+		// A node of the release before would take it for a refusal of the node itself, and try again and again.
+		ctx.SetStatusCode(fasthttp.StatusUnprocessableEntity)
+	}
 	ctx.Response.Header.Set(headerStreams, streamsVersion)
 }
 

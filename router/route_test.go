@@ -51,6 +51,33 @@ func TestForwardToTheOwner(t *testing.T) {
 	}
 }
 
+// What WhatsApp refuses is an answer, by whichever way it comes, and not another node's refusal of this one.
+func TestFaultA11RefusalsComeThroughAnyNode(t *testing.T) {
+	two := owner(t, nil)
+	session := two.world.session.(*fakeSession)
+	one := start(t, elsewhere(two.peer), nil)
+	codes := map[error]int{api.ErrNotInGroup: 403, &api.Refusal{Code: 463}: 403, &api.Refusal{Code: 429}: 429, &api.Refusal{Code: 479}: 422, api.ErrNotOnWhatsApp: 404}
+	for _, way := range []string{"by HTTP", "by a stream"} {
+		for err, code := range codes {
+			session.mu.Lock()
+			session.sendErr, session.sent = err, nil
+			session.mu.Unlock()
+			got := ask(t, "POST", "http://"+one.public+"/send", body, cliente)
+			if got.code != code || len(session.messages()) != 1 {
+				t.Errorf("%s: %v: %d %s, tried %d times", way, err, got.code, got.body, len(session.messages()))
+			}
+		}
+		eventually(t, "a stream", func() bool { return one.streams.to(two.peer) != nil })
+	}
+	// The release before takes each 403 for a refusal of itself, and tries again.
+	session.mu.Lock()
+	session.sendErr = api.ErrNotInGroup
+	session.mu.Unlock()
+	if got := ask(t, "POST", "http://"+two.peer+"/send", body, cliente); got.code != 422 || !strings.Contains(got.body, "RECIPIENT_REFUSED") {
+		t.Errorf("to a node of the release before: %d %s", got.code, got.body)
+	}
+}
+
 func TestNotTheOwnerDoesNothing(t *testing.T) {
 	w := newWorld()
 	w.session = newFakeSession(api.Snapshot{State: api.Ready})
@@ -255,7 +282,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	r := start(t, newWorld(), func(c *Config) { c.Limits.Answer, c.Limits.Waiting = 3*time.Second, 1 })
 	first := make(chan answer, 1)
 	go func() { first <- ask(t, "GET", "http://"+r.public+"/status", "", cliente) }()
-	for deadline := time.Now().Add(5 * time.Second); r.waiting.Load() == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); r.waiting.Load() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody waits")
 		}
@@ -360,7 +387,7 @@ func TestRequestToANodeThatIsGone(t *testing.T) {
 		if got.code != 200 {
 			t.Errorf("%d %s", got.code, got.body)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("still waits")
 	}
 	if r.peers.conns[silent.Addr().String()] != nil {

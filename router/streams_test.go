@@ -19,9 +19,9 @@ import (
 // eventually waits for what another goroutine will have done in a moment.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not in 5 s", what)
+			t.Fatalf("%s: not in 20 s", what)
 		}
 	}
 }

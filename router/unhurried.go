@@ -1,12 +1,11 @@
 package router
 
 import (
+	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // early is by how much a deadline may be early. It is never late.
@@ -23,8 +22,7 @@ type unhurried struct {
 	net.Conn
 	read, write deadline
 	usual       atomic.Bool
-	raw         syscall.Conn
-	written     []func() // called once what is under way has been written; by whoever writes
+	afterwards
 }
 
 // deadline is what was asked for, and what was set last.
@@ -55,37 +53,7 @@ func (c *unhurried) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if len(c.written) == 0 {
-		return c.Conn.Write(b)
-	}
-	calls := c.written
-	c.written = nil
-	there := !hungUp(c.raw) // before the write: who has its answer may hang up at once
-	n, err := c.Conn.Write(b)
-	if there && err == nil {
-		for _, call := range calls {
-			call()
-		}
-	}
-	return n, err
-}
-
-// onceWritten has call called when the next answer has been written without an error, to a caller who has not
-// hung up. It is for the goroutine that writes.
-func (c *unhurried) onceWritten(call func()) { c.written = append(c.written, call) }
-
-// hungUp says whether the other side has closed the connection, which a write does not notice.
-func hungUp(c syscall.Conn) (gone bool) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return true
-	}
-	err = raw.Control(func(fd uintptr) {
-		var one [1]byte
-		n, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		gone = err == nil && n == 0 || err != nil && err != unix.EAGAIN && err != unix.EINTR
-	})
-	return gone || err != nil
+	return c.pass(c.Conn, b)
 }
 
 // SetReadDeadline is for the next Read.
@@ -112,7 +80,7 @@ func (c *unhurried) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// unhurriedListener accepts them. Connections that are not plain TCP it leaves as they are.
+// unhurriedListener accepts them. Connections that are not plain TCP keep the deadlines that they have.
 type unhurriedListener struct{ net.Listener }
 
 func (l unhurriedListener) Accept() (net.Conn, error) {
@@ -120,8 +88,13 @@ func (l unhurriedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if raw, ok := c.(syscall.Conn); ok {
-		return &unhurried{Conn: newSocket(c), raw: raw}, nil
+	switch c := c.(type) {
+	case syscall.Conn:
+		return &unhurried{Conn: newSocket(c.(net.Conn)), afterwards: afterwards{raw: c}}, nil
+	case *tls.Conn:
+		if raw, ok := c.NetConn().(syscall.Conn); ok {
+			return &encrypted{Conn: c, afterwards: afterwards{raw: raw}}, nil
+		}
 	}
 	return c, nil
 }
