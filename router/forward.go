@@ -225,6 +225,12 @@ func (r *Router) admitsPeer(ctx *fasthttp.RequestCtx) bool {
 	return false
 }
 
+// strange books a caller at the peer port that is no node of this cluster, or knows another secret.
+func (r *Router) strange(why error) {
+	r.metrics.strangers.Inc()
+	r.news.Log(r.log, slog.LevelWarn, "the peer port refuses who does not prove to be a node of this cluster: have all nodes the same cluster secret?", nil, "why", why.Error())
+}
+
 // authenticPeer says whether the request comes from a node that knows the cluster's secret.
 func (r *Router) authenticPeer(ctx *fasthttp.RequestCtx) bool {
 	if r.cfg.Peers == nil {

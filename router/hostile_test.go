@@ -65,6 +65,11 @@ func TestPanicIsOneAnswer(t *testing.T) {
 	got := ask(t, "GET", "http://"+r.public+"/status", "", cliente)
 	if want := `{"error":true,"code":"INTERNAL_ERROR","message":"Internal error"}`; got.code != 500 || got.body != want {
 		t.Errorf("%d %s", got.code, got.body)
+	} else if got.header.Get(headerRequestID) == "" {
+		t.Errorf("no name: %v", got.header)
+	}
+	if got := raw(t, r.public, "HEAD /status HTTP/1.1\r\nHost: x\r\n"+cliente); !strings.HasPrefix(got, "HTTP/1.1 500") || !strings.Contains(got, "Connection: close") {
+		t.Errorf("HEAD: %q", got)
 	}
 	if got := ask(t, "GET", "http://"+r.public+"/livez", ""); got.code != 200 {
 		t.Errorf("the process: %d", got.code)

@@ -49,7 +49,7 @@ func (r *Router) readyz(ctx *fasthttp.RequestCtx) {
 		Status  string `json:"status"`
 		Node    string `json:"node"`
 		Message string `json:"message,omitempty"` // what it cannot do for now
-	}{"ready", r.cfg.Node, r.cfg.Operator.Note()})
+	}{"ready", r.cfg.Node, api.Discreet(r.cfg.Operator.Note())})
 }
 
 // serveOperator serves the operator's routes, to those who may see all clientes.

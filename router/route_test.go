@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -315,10 +316,8 @@ func TestSendMovesOn(t *testing.T) {
 }
 
 func TestPeersProveThemselves(t *testing.T) {
-	two := owner(t, func(c *Config) { c.Peers = proving(c.Node, "s") })
-	if got := ask(t, "GET", "http://"+two.peer+"/status", "", cliente); got.code != 403 {
-		t.Errorf("a stranger at the peer port: %d %s", got.code, got.body)
-	}
+	var log lines
+	two := owner(t, func(c *Config) { c.Peers, c.Log = proving(c.Node, "s"), slog.New(slog.NewTextHandler(&log, nil)) })
 	friend := start(t, elsewhere(two.peer), func(c *Config) { c.Peers = proving(c.Node, "s", peer.Other{Name: "n2", Address: two.peer, Wire: 1}) })
 	if got := ask(t, "GET", "http://"+friend.public+"/status", "", cliente); got.code != 200 {
 		t.Errorf("a node with the secret: %d %s", got.code, got.body)
@@ -329,6 +328,14 @@ func TestPeersProveThemselves(t *testing.T) {
 	})
 	if got := ask(t, "GET", "http://"+stranger.public+"/status", "", cliente); got.code != 503 {
 		t.Errorf("a node with another secret: %d %s", got.code, got.body)
+	}
+	// The side that was asked says so, too.
+	metrics := ask(t, "GET", "http://"+two.public+"/metrics", "").body
+	if strings.Contains(metrics, "session_manager_peers_refused_total 0") || strings.Count(log.String(), "the peer port refuses") != 1 {
+		t.Errorf("%s\n%s", metrics, log.String())
+	}
+	if got := ask(t, "GET", "http://"+two.peer+"/status", "", cliente); got.code != 403 {
+		t.Errorf("a stranger at the peer port: %d %s", got.code, got.body)
 	}
 }
 

@@ -226,7 +226,7 @@ func (r *Router) ServeTrusted(l net.Listener) error {
 func (r *Router) ServePeer(l net.Listener) error {
 	l = unhurriedListener{l}
 	if r.cfg.Peers != nil {
-		l = peer.Listen(l, r.cfg.Peers)
+		l = peer.Listen(l, r.cfg.Peers, r.strange)
 	}
 	return served(r.peer.Serve(l))
 }
@@ -272,6 +272,8 @@ func (r *Router) guard(ctx *fasthttp.RequestCtx, begun time.Time, next fasthttp.
 			r.metrics.panics.Inc()
 			r.log.Error("panic while serving a request", "panic", fmt.Sprint(p), "path", string(ctx.Path()), "request_id", requestID(ctx), "stack", string(debug.Stack()))
 			ctx.Response.Reset()
+			r.identify(ctx)
+			ctx.SetConnectionClose() // it may have been a HEAD, whose answer has no body
 			api.Refuse(ctx, fasthttp.StatusInternalServerError, "INTERNAL_ERROR", "Internal error")
 		}
 		if ctx.Request.IsBodyStream() {

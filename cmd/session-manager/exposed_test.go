@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -134,6 +135,18 @@ func TestFaultF10HangupDoesNotEnd(t *testing.T) {
 	if err := command.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A node that drains is not ended by it either.
+func TestFaultF10HangupWhileDraining(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	hangups(ctx)
+	cancel()
+	time.Sleep(50 * time.Millisecond) // whoever passes signals on has noticed; where not, the test shows nothing
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // the signal would have ended this process
 }
 
 // A first start on a full disk is one line with directory and size, and exit 2.

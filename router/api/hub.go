@@ -74,14 +74,14 @@ func (h *Handler) hubQR(ctx *fasthttp.RequestCtx, life context.Context, s Sessio
 	timer := time.NewTimer(h.QRWait)
 	defer timer.Stop()
 	var why error // it fails, as far as is known, and goes on trying
-	for {
+	for over := false; ; {
 		changed := s.Changed()
 		now := s.Snapshot()
 		picture, err := h.hubPicture(now)
 		switch {
 		case now.Ending:
 			return ErrMoved
-		case err != nil && now.State == Initializing:
+		case err != nil && now.State == Initializing && !over:
 			if why == nil {
 				timer.Reset(secondChance)
 			}
@@ -98,17 +98,21 @@ func (h *Handler) hubQR(ctx *fasthttp.RequestCtx, life context.Context, s Sessio
 				Expires *string `json:"qr_expires_at"`
 			}{*picture, instant(now.QRExpires)})
 			return nil
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
+		case over && now.Pending:
+			return ErrPending
+		case over:
 			if why == nil {
 				why = errors.New("WhatsApp has not sent a QR code yet - try again")
 			}
 			Refuse(ctx, fasthttp.StatusInternalServerError, "QR_GENERATION_FAILED", why.Error())
 			return nil
-		case <-life.Done():
-			return ErrPending
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			over = true
+		case <-life.Done(): // sooner, where another node was asked first
+			over = true
 		}
 	}
 }

@@ -184,6 +184,23 @@ func TestFaultA8NoQRAtOnce(t *testing.T) {
 	})
 }
 
+// Who asked another node first is answered within what that one leaves, and as here.
+func TestFaultD4NoQRYetOverTheHop(t *testing.T) {
+	for now, want := range map[Snapshot]int{{State: Initializing}: 500, {State: Initializing, Pending: true}: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &Handler{QRWait: 4 * time.Second}
+			life, cancel := context.WithTimeout(context.Background(), 3700*time.Millisecond)
+			defer cancel()
+			var ctx fasthttp.RequestCtx
+			begun := time.Now()
+			err := h.Serve(&ctx, life, HubQR, 51, newScripted(now))
+			if took := time.Since(begun); took != 3700*time.Millisecond || errors.Is(err, ErrPending) != (want == 0) || want != 0 && ctx.Response.StatusCode() != want {
+				t.Errorf("%+v: %d %s, %v after %v", now, ctx.Response.StatusCode(), ctx.Response.Body(), err, took)
+			}
+		})
+	}
+}
+
 // No way to WhatsApp: the reason is told within secondChance, not after the time that a QR may take.
 func TestFaultD5ReasonAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -125,6 +125,10 @@ func (p *Proof) meet(conn net.Conn, in io.Reader) (string, error) {
 		_, err := writeFrame(conn, reply{Refused: why})
 		return "", errors.Join(fmt.Errorf("node %q is refused: %s", theirs.Caller, why), err)
 	}
+	stranger := func(why string) (string, error) {
+		_, err := refuse(why)
+		return "", fmt.Errorf("%w: %w", ErrStranger, err)
+	}
 	keys := p.known().Keys
 	at := slices.IndexFunc(keys, func(key []byte) bool { return slices.Contains(theirs.Keys, Fingerprint(key)) })
 	switch {
@@ -135,7 +139,7 @@ func (p *Proof) meet(conn net.Conn, in io.Reader) (string, error) {
 	case p.Address != "" && theirs.Address != p.Address:
 		return refuse(fmt.Sprintf("this node is at %s", p.Address))
 	case at < 0:
-		return refuse("the cluster secrets differ")
+		return stranger("the cluster secrets differ")
 	case len(theirs.Nonce) != nonceSize:
 		return refuse("no nonce")
 	}
@@ -152,7 +156,7 @@ func (p *Proof) meet(conn net.Conn, in io.Reader) (string, error) {
 		return "", err
 	}
 	if !hmac.Equal(shown.MAC, proof(keys[at], asCaller, said, mine, binding)) {
-		return refuse("wrong proof")
+		return stranger("wrong proof")
 	}
 	_, err = writeFrame(conn, reply{})
 	return theirs.Caller, err

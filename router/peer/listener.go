@@ -7,12 +7,16 @@ import (
 	"net"
 )
 
-// Listen returns a listener whose connections are met by p: an introduction is part of the first Read.
-func Listen(l net.Listener, p *Proof) net.Listener { return listener{l, p} }
+// Listen returns a listener whose connections are met by p: an introduction is part of the first Read. refused is
+// called, by whoever reads, with why a caller was not taken for a node of the cluster.
+func Listen(l net.Listener, p *Proof, refused func(error)) net.Listener {
+	return listener{l, p, refused}
+}
 
 type listener struct {
 	net.Listener
-	proof *Proof
+	proof   *Proof
+	refused func(error)
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -20,15 +24,16 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Met{Conn: c, proof: l.proof}, nil
+	return &Met{Conn: c, proof: l.proof, refused: l.refused}, nil
 }
 
 // Met is a connection that another node may have introduced itself on. One goroutine reads.
 type Met struct {
 	net.Conn
-	proof *Proof
-	begun bool
-	from  string
+	proof   *Proof
+	refused func(error)
+	begun   bool
+	from    string
 }
 
 // From returns the name of the node that has introduced itself; "": none has.
@@ -46,6 +51,9 @@ func (m *Met) Read(b []byte) (int, error) {
 	}
 	first := bytes.NewReader(bytes.Clone(b[:n]))
 	if m.from, err = m.proof.meet(m.Conn, io.MultiReader(first, m.Conn)); err != nil {
+		if m.refused != nil && errors.Is(err, ErrStranger) {
+			m.refused(err)
+		}
 		return 0, err
 	}
 	if first.Len() > 0 {
