@@ -163,7 +163,7 @@ func TestFaultA11Refusals(t *testing.T) {
 		want  string
 	}{
 		{"recipient", &api.Refusal{Code: 463}, 403, "", `"code":"RECIPIENT_REFUSED","message":"WhatsApp does not let this account write to this recipient (463) - the recipient has to write first","retryable":false,"whatsapp_code":463}`},
-		{"lock", &api.Refusal{Code: 463, Until: until}, 429, "3599", `"code":"REACHOUT_LOCKED","message":"WhatsApp lets this account begin no new chats for now - wait until the time given","retryable":true,"whatsapp_code":463,"until":"` + until.UTC().Format(time.RFC3339) + `"}`},
+		{"lock", &api.Refusal{Code: 463, Until: until}, 429, "3599", `"code":"REACHOUT_LOCKED","message":"WhatsApp lets this account begin no new chats for now - wait until the time given","retryable":true,"whatsapp_code":463,"until":"` + until.UTC().Format("2006-01-02T15:04:05.000Z07:00") + `"}`},
 		{"rate", &api.Refusal{Code: 429}, 429, "60", `"code":"WHATSAPP_RATE_LIMITED","message":"WhatsApp limits the rate of this account (429) - send more slowly","retryable":true,"whatsapp_code":429}`},
 		{"calm down", &api.Refusal{Code: 420}, 429, "60", `"code":"WHATSAPP_RATE_LIMITED","message":"WhatsApp limits the rate of this account (420) - send more slowly","retryable":true,"whatsapp_code":420}`},
 		{"another code", &api.Refusal{Code: 479, Message: "refused"}, 422, "", `"code":"SEND_REFUSED","message":"refused","retryable":false,"whatsapp_code":479}`},

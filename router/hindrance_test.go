@@ -26,10 +26,10 @@ func TestFaultB6Hindered(t *testing.T) {
 			}
 		}
 	}
-	address, _ := stub(t, hangUp, respond("503 Service Unavailable"))
+	address, _ := stub(t, hangUp, respond("503 Service Unavailable\r\nRetry-After: 1"))
 	lost := start(t, elsewhere(address), nil)
-	if got := ask(t, "POST", "http://"+lost.public+"/send", body, cliente); got.code != 504 {
-		t.Errorf("lost before: %d %s", got.code, got.body)
+	if got := ask(t, "POST", "http://"+lost.public+"/send", body, cliente); got.code != 504 || got.header.Get("Retry-After") != "" {
+		t.Errorf("lost before: %d %s %v", got.code, got.body, got.header)
 	}
 	address, _ = stub(t, hangUp)
 	moved := start(t, elsewhere(address), nil)

@@ -152,6 +152,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target, who caller) {
 		switch result {
 		case answered:
 			if lost && ctx.Response.StatusCode() == fasthttp.StatusServiceUnavailable {
+				ctx.Response.Reset() // it says that repeating is safe
 				r.giveUp(ctx, lost, "another attempt was refused")
 			}
 			return

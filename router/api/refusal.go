@@ -34,7 +34,7 @@ func refuseByWhatsApp(ctx *fasthttp.RequestCtx, r *Refusal) {
 	wait := 0
 	switch {
 	case r.Code == codeReachout && !r.Until.IsZero():
-		status, body.Code, body.Until = fasthttp.StatusTooManyRequests, "REACHOUT_LOCKED", instant(r.Until)
+		status, body.Code, body.Until = fasthttp.StatusTooManyRequests, "REACHOUT_LOCKED", milliseconds(r.Until)
 		wait = max(1, int(time.Until(r.Until).Seconds()))
 		body.Message = "WhatsApp lets this account begin no new chats for now - wait until the time given"
 	case r.Code == codeReachout:
