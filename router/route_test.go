@@ -138,7 +138,6 @@ func silence(c net.Conn) {
 
 // The retry table, row by row.
 func TestRetryTable(t *testing.T) {
-	quick := func(c *Config) { c.Limits.Answer = time.Second }
 	for _, row := range []struct {
 		name    string
 		treat   []func(net.Conn)
@@ -158,7 +157,11 @@ func TestRetryTable(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			address, count := stub(t, row.treat...)
-			r := start(t, elsewhere(address), quick)
+			r := start(t, elsewhere(address), func(c *Config) {
+				if c.Limits.Answer = 20 * time.Second; row.code == 503 && !row.exactly {
+					c.Limits.Answer = time.Second // it is tried until the end
+				}
+			})
 			method, text := row.method, body
 			if method == "" {
 				method, text = "GET", ""

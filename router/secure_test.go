@@ -149,7 +149,7 @@ func TestStandingByTLS(t *testing.T) {
 		if err == nil {
 			t.Error("a byte came")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("it outlived its router")
 	}
 }

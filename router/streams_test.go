@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -148,7 +149,7 @@ func TestStreamToANodeThatIsGone(t *testing.T) {
 func TestStreamTimesOut(t *testing.T) {
 	two := owner(t, nil)
 	release := sticky(t, two)
-	r := streaming(t, two, func(c *Config) { c.Limits.Answer = 100 * time.Millisecond })
+	r := streaming(t, two, func(c *Config) { c.Limits.Answer = time.Second })
 	if got := ask(t, "POST", "http://"+r.public+"/send", body, cliente); got.code != 504 || !strings.Contains(got.body, "OUTCOME_UNKNOWN") {
 		t.Errorf("%d %s", got.code, got.body)
 	}
@@ -244,12 +245,15 @@ func TestStreamsAreForNodes(t *testing.T) {
 // Nonsense ends a stream, and nothing else.
 func TestHostileStream(t *testing.T) {
 	two := owner(t, nil)
+	head := func(route, cliente, key, id byte) string {
+		return "\x00\x00\x00\x0f\x00\x00\x00\x01" + string([]byte{route, 0, 0, 0, 0, 0, 0, 0, cliente, 0, 0, 9, 9, key, id})
+	}
 	for name, text := range map[string]string{
 		"too long":         "\xff\xff\xff\xff\x00\x00\x00\x01",
 		"too short":        "\x00\x00\x00\x01\x00\x00\x00\x01x",
-		"no such route":    "\x00\x00\x00\x0a\x00\x00\x00\x01\x63\x00\x00\x00\x00\x00\x00\x00\x33\x00",
-		"no such cliente":  "\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
-		"key beyond frame": "\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x33\xff",
+		"no such cliente":  head(0, 0, 0, 0),
+		"key beyond frame": head(0, 51, 1, 0),
+		"ID beyond frame":  head(0, 51, 0, 1),
 	} {
 		to, err := two.streams.open(two.peer)
 		if err != nil {
@@ -258,11 +262,31 @@ func TestHostileStream(t *testing.T) {
 		if _, err := to.conn.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		_ = to.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = to.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if b, err := to.in.ReadByte(); err == nil || strings.Contains(err.Error(), "timeout") {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 		_ = to.conn.Close()
+	}
+	// A route of a later release is refused by itself.
+	to, err := two.streams.open(two.peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.conn.Close()
+	_ = to.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for _, row := range []struct{ route, status uint16 }{{99, 404}, {uint16(api.Status), 200}} {
+		if _, err := to.conn.Write([]byte(head(byte(row.route), 51, 0, 0))); err != nil {
+			t.Fatal(err)
+		}
+		number, length, err := readHead(to.in, 1<<20)
+		if err != nil || number != 1 {
+			t.Fatal(number, err)
+		}
+		answer, err := readRest(to.in, length, nil)
+		if err != nil || binary.BigEndian.Uint16(answer) != row.status {
+			t.Errorf("route %d: %q, %v", row.route, answer, err)
+		}
 	}
 }
 
