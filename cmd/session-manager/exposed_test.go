@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -77,11 +78,15 @@ func TestFaultF10HangupReadsAgain(t *testing.T) {
 	write(secret, "a")
 	write(second, "b")
 	hangup, read := make(chan struct{}), make(chan int, 10)
-	c := serveCmd{ClusterSecretFile: secret, ClusterSecretAlso: second}
+	var alone atomic.Bool // there is no second secret any more
 	servingAs(t, func(o *node.Options) {
 		o.Etcd.Endpoints = []string{etcd}
 		o.Hangup = hangup
 		o.ReadSecrets = func() ([][]byte, error) {
+			c := serveCmd{ClusterSecretFile: secret, ClusterSecretAlso: second}
+			if alone.Load() {
+				c.ClusterSecretAlso = ""
+			}
 			secrets, err := c.clusterSecrets()
 			read <- len(secrets)
 			return secrets, err
@@ -98,8 +103,7 @@ func TestFaultF10HangupReadsAgain(t *testing.T) {
 	}
 	<-read
 	write(secret, "x") // of another cluster: it stays with what it has
-	os.Remove(second)
-	c.ClusterSecretAlso = ""
+	alone.Store(true)
 	hangup <- struct{}{}
 	select {
 	case hangup <- struct{}{}:
