@@ -4,7 +4,6 @@ package deploy_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"session-manager/bench/ports"
 )
 
 // node is a stand-in whose answers stop when it hangs, as a stopped process's do.
@@ -52,15 +53,16 @@ func balancer(t *testing.T, program string, nodes ...*node) string {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		if path = "/usr/sbin/" + program; exec.Command(path, "-v").Run() != nil {
-			t.Skip(program, "is not installed: deploy/install.sh", program)
+			t.Fatal(program, "is not installed: deploy/install.sh", program)
 		}
 	}
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Keep("127.0.0.1") // a balancer gets it all the same
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := l.Addr().String()
+	t.Cleanup(port.Close)
+	at := port.Address()
 	file := filepath.Join(dir, "config")
 	var command *exec.Cmd
 	switch program {
@@ -90,7 +92,6 @@ func balancer(t *testing.T, program string, nodes ...*node) string {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said strings.Builder
 	command.Stderr = &said
-	l.Close()
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}

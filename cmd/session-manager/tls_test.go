@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"session-manager/bench/ca"
+	"session-manager/bench/ports"
 	"session-manager/node"
 )
 
@@ -170,10 +170,10 @@ func TestCommandsByTLS(t *testing.T) {
 // free is an address on loopback that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Keep("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(port.Close)
+	return port.Address()
 }
