@@ -114,6 +114,9 @@ func TestFaultB1Rest(t *testing.T) {
 		if err := s.RenewQR(context.Background()); err != nil {
 			t.Error(err)
 		}
+		if s.Snapshot().Pending {
+			t.Error("callers are not told of the rest")
+		}
 	}
 	if stats := w.emu.Stats(); s.Snapshot().State != Error || stats.Logins != 0 {
 		t.Errorf("%s, %+v", s.Snapshot().State, stats)

@@ -28,6 +28,9 @@ func (s *Session) rouse(wantsQR bool) {
 	if s.now.Pending || !wakeable(s.now.State, s.seen, wantsQR) || time.Now().Before(s.heeds) {
 		return
 	}
+	if s.now.LastError.Code == crashed {
+		return // only an order ends that rest: a state that is about to change would be waited for in vain
+	}
 	select {
 	case s.wake <- struct{}{}:
 		s.changeLocked(func(now *Snapshot) { now.Pending = true })
