@@ -209,3 +209,17 @@ func TestTakenOverConnectionsStay(t *testing.T) {
 		t.Error("the other one stays too")
 	}
 }
+
+// Where all connections go while one waits for a place, there is nobody to make room.
+func TestAllGoWhileOneWaits(t *testing.T) {
+	l := opened(t, Bounds{Most: 1})
+	l.mu.Lock()
+	l.full = true // seat, which has not seen yet that they have gone
+	l.mu.Unlock()
+	looked := make(chan struct{})
+	go func() { // as its timer does: a panic ends the process
+		defer close(looked)
+		l.look()
+	}()
+	<-looked
+}

@@ -35,7 +35,7 @@ func (l *Listener) look() {
 	if l.full {
 		n, s := max(4, l.bounds.Most/16), l.largest()
 		quiet = append(quiet, l.makeRoom(s, max(4, l.bounds.Most/2), n)...)
-		if len(quiet) == 0 {
+		if len(quiet) == 0 && s != nil { // all may have gone since
 			vain = append(vain, s.waiting[:min(n, len(s.waiting), mostRefusals)]...)
 		}
 	}
@@ -53,7 +53,7 @@ func (l *Listener) look() {
 	}
 }
 
-// largest is the source with the most connections. Holds mu.
+// largest is the source with the most connections; nil: there is none. Holds mu.
 func (l *Listener) largest() *source {
 	var most *source
 	for _, s := range l.sources {
