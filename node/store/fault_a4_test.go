@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,6 +188,33 @@ func TestFaultA4TheOutboxMoves(t *testing.T) {
 		if got := column(t, s, "SELECT payload FROM events WHERE identity LIKE '%/M0'"); !strings.Contains(strings.ReplaceAll(got[0], " ", ""), `"timestamp":"2025-11-24T16:00:00.123Z"`) ||
 			!strings.Contains(strings.ReplaceAll(got[0], " ", ""), `"is_group":true`) {
 			t.Errorf("payload %s", got)
+		}
+	})
+}
+
+// Senders choose how long an ID is, too: one that the outbox could just index is moved like any other, and comes once.
+func TestFaultA4TheOutboxMovesLongIDs(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		s, ctx := open(t, url, "n1"), deadline(t)
+		paired(t, s, 5, 10, "5491100000001")
+		random := make([]byte, 2008) // no database can make it smaller
+		_, _ = rand.Read(random)
+		id := base64.StdEncoding.EncodeToString(random)[:2670]
+		if _, err := s.db.Exec(ctx, `INSERT INTO outbox (cliente, message_id, chat, sender, sent_at, kind, payload, created_at)
+			VALUES (5, $1, $2, $2, 1764000000123456, 'text', $3, 1764000000123456)`, id, ana, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := own(t, s, 5, 11)
+		if err := a.PutIncoming(ctx, incoming("next", ana, "", "message")); err != nil {
+			t.Fatal(err)
+		}
+		if s.dialect.compound() { // SQLite indexes texts of any length
+			if err := a.PutIncoming(ctx, incoming(id, ana, "", "message")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := stored(t, s); len(got) != 2 {
+			t.Errorf("%d events", len(got))
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -110,16 +111,18 @@ func (a *Account) insertIncoming(ctx context.Context, in Incoming) (n int64, err
 		}
 		return a.run(ctx, identified+drop+" "+insert, args...)
 	}
+	var rows atomic.Int64 // where ctx ends first, the job may be carried out yet
 	err = a.withOthers(ctx, func(ctx context.Context) error {
 		if in.Event != Undecryptable {
 			if _, err := a.run(ctx, identified+" "+dropUnread, args[:4]...); err != nil {
 				return err
 			}
 		}
-		n, err = a.run(ctx, identified+" "+insert, args...)
+		n, err := a.run(ctx, identified+" "+insert, args...)
+		rows.Store(n)
 		return err
 	})
-	return n, err
+	return rows.Load(), err
 }
 
 // addresses takes apart who sent something. Devices of one user are one sender.

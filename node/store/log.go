@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -54,10 +56,14 @@ func (a *Account) readLog(ctx context.Context) error {
 		}
 		a.events.last, a.events.known = last, true
 	}
-	if !a.events.moved {
-		return a.moveOutbox(ctx)
+	if a.events.moved {
+		return nil
 	}
-	return nil
+	err := a.moveOutbox(ctx)
+	if errors.Is(err, ErrRefused) { // it is not the caller's value, which must come again
+		return fmt.Errorf("%w: move the outbox of cliente %s: %v", ErrFailed, a.hold.Cliente(), err)
+	}
+	return err
 }
 
 // found books what the load of the device has found of the log. It was read under the fence's present token.

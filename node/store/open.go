@@ -50,6 +50,9 @@ func (a *Account) foundOpen(found []byte) error {
 		if err != nil {
 			return err
 		}
+		if !keyless.Is(key) { // a database may sort others' keys in between
+			continue
+		}
 		send := Send{Key: key, MessageID: id, Begun: fromMicros(int64(at))}
 		copy(send.BodyHash[:], hash)
 		list = append(list, send)
