@@ -104,21 +104,20 @@ func resolve(ctx context.Context, client *whatsmeow.Client, to types.JID) (types
 }
 
 // alone says whether a group has nobody in it but the account itself.
-func alone(ctx context.Context, client *whatsmeow.Client, to types.JID, own []types.JID) bool {
+func (s *Session) alone(ctx context.Context, client *whatsmeow.Client, to types.JID, own []types.JID) bool {
 	if to.Server != types.GroupServer {
 		return false
 	}
-	group, err := client.GetGroupInfo(ctx, to)
-	if err != nil {
+	var group *types.GroupInfo
+	if err := s.onBehalf(func() (err error) {
+		group, err = client.GetGroupInfo(ctx, to)
+		return err
+	}); err != nil {
 		return false
 	}
-	for _, member := range group.Participants {
-		mine := slices.ContainsFunc(own, func(jid types.JID) bool {
+	return !slices.ContainsFunc(group.Participants, func(member types.GroupParticipant) bool {
+		return !slices.ContainsFunc(own, func(jid types.JID) bool {
 			return jid.User == member.JID.User || jid.User == member.PhoneNumber.User || jid.User == member.LID.User
 		})
-		if !mine {
-			return false
-		}
-	}
-	return true
+	})
 }

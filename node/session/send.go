@@ -237,7 +237,7 @@ func (s *Session) transmit(to types.JID, text string, send Send, reserve bool, l
 	t := transmission{stored: len(addresses) > 0, stands: stands, err: err}
 	nothing := !t.stored && !stands && ctx.Err() == nil // left, and not for want of time or of the store
 	switch away := context.Cause(ctx); {
-	case err == nil && !reachedSomeone(known, own, addresses) && !alone(ctx, client, known, own):
+	case err == nil && !reachedSomeone(known, own, addresses) && !s.alone(ctx, client, known, own):
 		t.err = ErrReachedNobody
 	case err == nil:
 		t.sent = Sent{MessageID: response.ID, Timestamp: response.Timestamp.UTC()}
