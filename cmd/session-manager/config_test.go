@@ -59,6 +59,8 @@ func TestFaultD3MistakesAreNamed(t *testing.T) {
 		"--store: credential store cannot":       append(serve(node...), "--store", "sqlite:"+file),
 		"--store: credential":                    append(serve(node...), "--store", "sqlite:"+dir),
 		"the URL cannot be read":                 append(serve(node...), "--store", "postgres://user@host:70000/x"),
+		"--store-password-file: only":            serve("--store-password-file", file),
+		"--store-password-file: open":            serve("--store", "postgres://u@127.0.0.1:1/x", "--store-password-file", filepath.Join(dir, "none")),
 		"--data":                                 append(serve(node...), "--data", file),
 		"--url":                                  {"status", "--url", "127.0.0.1:3001"},
 		"--url: \"http://127.0.0.1:99999":        {"status", "--url", "http://127.0.0.1:99999"},

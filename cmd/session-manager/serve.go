@@ -306,6 +306,14 @@ func (c *serveCmd) store(*node.Options) error {
 	if c.StoreConnections < 2 || c.StoreConnections > 1000 {
 		return fmt.Errorf("--store-connections: %d is not from 2 to 1000", c.StoreConnections)
 	}
+	if c.StorePasswordFile != "" {
+		if !strings.HasPrefix(c.Store, "postgres") {
+			return errors.New("--store-password-file: only with --store postgres://USER@HOST/DATABASE")
+		}
+		if _, err := os.ReadFile(c.StorePasswordFile); err != nil {
+			return fmt.Errorf("--store-password-file: %w", err)
+		}
+	}
 	for _, prefix := range []string{"postgres://", "postgresql://", "sqlite:"} {
 		if c.Store == "" || strings.HasPrefix(c.Store, prefix) {
 			return nil
