@@ -37,6 +37,7 @@ func TestFaultA6GroupOfOneIsNotNobody(t *testing.T) {
 	if _, err := s.Send(context.Background(), to(both, "hello both")); err != nil {
 		t.Fatal(err)
 	}
+	w.eventually("the message", func() bool { return len(w.inbox(friend)) > 0 })
 	if inbox := w.inbox(friend); len(inbox) != 1 || inbox[0].Text != "hello both" {
 		t.Errorf("the other member sees %+v", inbox)
 	}
@@ -75,6 +76,7 @@ func TestFaultA9SendsEndWithTheirRequests(t *testing.T) {
 	if sent == 0 || sent == len(errs) {
 		t.Errorf("%d of %d were sent: two fit into the time", sent, len(errs))
 	}
+	w.eventually("the messages", func() bool { return len(w.inbox(friend)) >= 1+sent })
 	if inbox := w.inbox(friend); len(inbox) != 1+sent {
 		t.Errorf("the phone shows %d messages, want %d: an attempt was begun that could not end", len(inbox), 1+sent)
 	}
