@@ -195,7 +195,7 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 		r.news.Log(r.log, slog.LevelError, "another node does not take this one for a node of its cluster, or is none itself: have all nodes the same cluster secret?",
 			err, "peer", address)
 		return notStarted, err
-	case unsent(err), errors.Is(err, peer.ErrUnknown):
+	case unsent(err), errors.Is(err, peer.ErrUnknown), errors.Is(err, peer.ErrSilent):
 		return notStarted, err
 	case errors.Is(err, fasthttp.ErrTimeout):
 		return timedOut, err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -104,6 +105,22 @@ func TestFaultC5CalleeIsAuthenticatedFirst(t *testing.T) {
 	}
 	if text := string(<-heard); strings.Contains(text, "hola") || strings.Contains(text, HeaderPeer) || strings.Contains(text, "POST") {
 		t.Errorf("the stranger heard %q", text)
+	}
+}
+
+// A node that stands still while it is introduced to is no stranger: nothing was sent, and nobody is told to look at secrets.
+func TestFaultC6ANodeThatStandsStill(t *testing.T) {
+	address, _ := stub(t, silence)
+	var log lines
+	r := start(t, elsewhere(address), func(c *Config) {
+		c.Peers, c.Log = proving("n1", "s", peer.Other{Name: "n2", Address: address, Wire: peer.Wire}), slog.New(slog.NewTextHandler(&log, nil))
+		c.Limits.Answer = 200 * time.Millisecond
+	})
+	if got := ask(t, "POST", "http://"+r.public+"/send", body, cliente); got.code != 503 {
+		t.Errorf("%d %s", got.code, got.body)
+	}
+	if text := log.String(); strings.Contains(text, "secret") {
+		t.Error(text)
 	}
 }
 

@@ -66,7 +66,12 @@ func (p *Proof) Introduce(ctx context.Context, conn net.Conn, to Other) error {
 	}
 	if err != nil {
 		_ = conn.Close()
-		if !errors.Is(err, ErrRefused) {
+		var network net.Error
+		switch {
+		case errors.Is(err, ErrRefused):
+		case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
+			err = fmt.Errorf("%w: %w", ErrSilent, err) // as of a node that stands still, or ends
+		default:
 			err = fmt.Errorf("%w: %w", ErrStranger, err)
 		}
 	}

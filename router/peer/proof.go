@@ -21,6 +21,8 @@ var (
 	ErrRefused = errors.New("the other node refuses this one")
 	// ErrStranger: the other side does not know the cluster's secret, and nothing but the introduction went out.
 	ErrStranger = errors.New("the other side does not prove that it is the node that was meant")
+	// ErrSilent: the other side ended the introduction, or said nothing for too long; nothing but the introduction went out.
+	ErrSilent = errors.New("the other side does not finish the introduction")
 	// ErrUnknown: no node is registered at the address.
 	ErrUnknown = errors.New("no node is registered at this address")
 )
