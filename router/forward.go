@@ -88,9 +88,6 @@ func (r *Router) peerToken(address string) string {
 	return r.cfg.Peers.Token(address)
 }
 
-// reserve is for the way of an answer: the other node is told that so much less is left, and answers by then.
-const reserve = 500 * time.Millisecond
-
 // forward sends the request to a node's peer port, and takes its answer for ours unless that
 // says that nothing was started.
 func (r *Router) forward(ctx *fasthttp.RequestCtx, t target, address string, deadline time.Time) (outcome, error) {
@@ -142,7 +139,7 @@ func (r *Router) askByStream(ctx *fasthttp.RequestCtx, t target, address string,
 	c := r.streams.calls.Get().(*call)
 	defer r.streams.putBack(c)
 	err := to.ask(c, asked{
-		target: t, left: time.Until(deadline) - reserve, body: body,
+		target: t, left: time.Until(deadline) - r.cfg.Limits.Reserve, body: body,
 		key: ctx.Request.Header.Peek(headerKey), id: ctx.Request.Header.Peek(headerRequestID),
 	}, deadline)
 	switch {
@@ -178,7 +175,7 @@ func (r *Router) askByHTTP(ctx *fasthttp.RequestCtx, address string, deadline ti
 		request.Header.SetContentLength(len(ctx.Request.Body()))
 	}
 	request.Header.Set(headerForwarded, r.cfg.Node)
-	request.Header.Set(headerLeft, strconv.FormatInt(max(0, (time.Until(deadline)-reserve).Milliseconds()), 10))
+	request.Header.Set(headerLeft, strconv.FormatInt(max(0, (time.Until(deadline)-r.cfg.Limits.Reserve).Milliseconds()), 10))
 	if token := r.peerToken(address); token != "" {
 		request.Header.Set(HeaderPeer, token)
 	}

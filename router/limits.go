@@ -17,6 +17,9 @@ type Limits struct {
 	Body      int           // bytes of a request: 1 MiB
 	Header    int           // bytes of a request's head: 16 KiB
 	Bodies    int64         // bytes of all requests' bodies at a time, small ones apart: 8 MiB
+	// Reserve is for the way of an owner's answer: 500 ms. The owner is told that so much less is left of a
+	// request's time, and answers by then.
+	Reserve time.Duration
 	// Unreachable is for how long another node may be out of reach before requests for its clientes are
 	// answered at once: 8 s, longer than a failover takes.
 	Unreachable time.Duration
@@ -28,11 +31,11 @@ type Limits struct {
 
 func (l Limits) complete() Limits {
 	defaults := Limits{Answer: 24500 * time.Millisecond, Look: 4200 * time.Millisecond, Read: 10 * time.Second, Idle: 90 * time.Second,
-		ReadyWait: 15 * time.Second, QRWait: 4 * time.Second, Unreachable: 8 * time.Second,
+		ReadyWait: 15 * time.Second, QRWait: 4 * time.Second, Unreachable: 8 * time.Second, Reserve: 500 * time.Millisecond,
 		Body: 1 << 20, Header: 16 << 10, Bodies: 8 << 20, Peer: 4096, Crowd: 128, Operator: 32, Waiting: 4096}
 	for _, d := range []struct{ have, want *time.Duration }{
 		{&l.Answer, &defaults.Answer}, {&l.Look, &defaults.Look}, {&l.Read, &defaults.Read}, {&l.Idle, &defaults.Idle},
-		{&l.ReadyWait, &defaults.ReadyWait}, {&l.QRWait, &defaults.QRWait}, {&l.Unreachable, &defaults.Unreachable},
+		{&l.ReadyWait, &defaults.ReadyWait}, {&l.QRWait, &defaults.QRWait}, {&l.Unreachable, &defaults.Unreachable}, {&l.Reserve, &defaults.Reserve},
 	} {
 		if *d.have == 0 {
 			*d.have = *d.want

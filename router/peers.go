@@ -83,6 +83,7 @@ func (r *Router) Forsake(address string) {
 	r.peers.mu.Lock()
 	conns := r.peers.conns[address]
 	delete(r.peers.conns, address)
+	delete(r.peers.down, address)
 	r.peers.mu.Unlock()
 	for c := range conns {
 		_ = c.Conn.Close()

@@ -36,7 +36,7 @@ func TestRequestIDs(t *testing.T) {
 func TestFaultA9OwnerIsToldWhatIsLeft(t *testing.T) {
 	two := owner(t, func(c *Config) { c.Limits.ReadyWait = time.Minute })
 	session := two.world.session.(*fakeSession)
-	one := start(t, elsewhere(two.peer), func(c *Config) { c.Limits.Answer = 2 * time.Second })
+	one := start(t, elsewhere(two.peer), func(c *Config) { c.Limits.Answer, c.Limits.Reserve = 10*time.Second, 8*time.Second })
 	session.to(api.Snapshot{State: api.Reconnecting})
 	for n := range 3 { // by HTTP, then by the stream
 		begun := time.Now()

@@ -130,7 +130,7 @@ func (r *Router) route(ctx *fasthttp.RequestCtx, t target, who caller) {
 	}
 	deadline := ctx.Time().Add(r.cfg.Limits.of(t.route))
 	// No attempt begins that could not end in time: one that is cut off has an unknown outcome.
-	last := deadline.Add(-min(reserve+dialTimeout, time.Until(deadline)/4))
+	last := deadline.Add(-min(r.cfg.Limits.Reserve+dialTimeout, time.Until(deadline)/4))
 	pause := firstPause
 	waits := false
 	defer func() {
