@@ -99,7 +99,7 @@ func TestProxies(t *testing.T) {
 func TestExpress(t *testing.T) {
 	r, err := Express(context.Background(), t.TempDir(), []string{"51", "7"})
 	r = up(t, r, err)
-	const want = `{"cliente_id":51,"connected":true,"state":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
+	const want = `{"cliente_id":51,"connected":true,"state":"READY","status":"READY","reconnection_attempts":0,"max_reconnection_attempts":3,"can_send_messages":true,"needs_qr":false,"is_recoverable":false,"recommended_action":"Session operational - can send messages","qr_code_base64":null}`
 	if status, body, _ := get(t, r.Address, "51"); status != http.StatusOK || body != want {
 		t.Errorf("%d %s\nwant %s", status, body, want)
 	}

@@ -41,6 +41,7 @@ app.get('/status', requireClienteId, (req, res) => {
     cliente_id: req.clienteId,
     connected: info.connected,
     state: session.state,
+    status: session.state,
     reconnection_attempts: session.reconnectionAttempts,
     max_reconnection_attempts: 3,
     can_send_messages: info.can_send_messages,
