@@ -154,7 +154,7 @@ func (r *Router) readBody(ctx *fasthttp.RequestCtx) *payload {
 		r.refuseUnread(ctx, err)
 		return nil
 	}
-	ctx.Request.SetBodyRaw(bytes.TrimPrefix(b.bytes, byteOrderMark))
+	ctx.Request.SetBodyRaw(bytes.TrimPrefix(b.bytes, api.ByteOrderMark))
 	return b
 }
 
@@ -188,9 +188,6 @@ func (r *Router) refuseUnread(ctx *fasthttp.RequestCtx, err error) {
 	}
 	api.Refuse(ctx, status, code, message)
 }
-
-// byteOrderMark begins what some editors and languages write; JSON has none.
-var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // linger makes the connection, where it is closed, wait for what the caller still sends: an answer to
 // half a request would be lost otherwise.

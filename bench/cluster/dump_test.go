@@ -13,7 +13,9 @@ import (
 )
 
 // What a node writes about itself rather than about an account: it may change at any time.
-var nodesOwn = map[string]bool{"birth": true, "notes": true, "goose_db_version": true, "sqlite_sequence": true, "probes": true, "crashes": true}
+var nodesOwn = map[string]bool{
+	"birth": true, "notes": true, "probes": true, "crashes": true, "goose_db_version": true, "sqlite_sequence": true,
+}
 
 // dump is every row of every account's state, one a line, sorted.
 func dump(ctx context.Context, t *testing.T, url string) string {

@@ -42,7 +42,7 @@ type Reaction struct {
 	Emoji string `json:"emoji"`
 }
 
-// Poll is a question and who has chosen what.
+// Poll is a question with the choices that people have made.
 type Poll struct {
 	Name       string   `json:"name"`
 	Options    []string `json:"options"`

@@ -47,7 +47,7 @@ func TestFaultD7AnUnpairedClientWalksAllSixCodes(t *testing.T) {
 	await[*events.Connected](c, nil)
 }
 
-// TestFaultE6: who is to be turned away gets no code, but the failure that a login would get.
+// A client that is to be turned away gets no code, but the failure that a login would get (E6).
 func TestFaultE6AnUnpairedClientIsTurnedAway(t *testing.T) {
 	e := start(t, Options{})
 	store := openStore(t, "")
@@ -79,7 +79,7 @@ func TestFaultE6AnUnpairedClientIsTurnedAway(t *testing.T) {
 		meetsFailure(c.code)
 		e.ClearFaults()
 	}
-	// What is ordered for a phone is not for who is no phone's yet.
+	// A fault of one phone does not concern a client that belongs to no phone yet.
 	fault(t, e, Fault{Kind: FaultFail, Number: ana, Code: 403})
 	c := newClient(t, e, nil)
 	c.connect()

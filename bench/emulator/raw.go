@@ -22,7 +22,7 @@ type RawStanza struct {
 	Node   RawNode `json:"node"`
 	// Queue keeps it until the client answers it (a result or error of an iq, a receipt or an ack
 	// of anything else, each by its id) and sends it again at each login until then. Without it,
-	// it is sent once, to who is connected.
+	// it is sent once, to the devices that are connected.
 	Queue bool `json:"queue,omitempty"`
 }
 

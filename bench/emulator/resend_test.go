@@ -115,7 +115,7 @@ func (w *wire) senderKey(group types.JID, m *waE2E.Message) (*waE2E.Message, nod
 		node{Tag: "enc", Attrs: attrs{"v": "2", "type": "skmsg"}, Content: sealed.SignedSerialize()}
 }
 
-// In a group everybody who has no key asks. The answer is for one of them, or for all again.
+// In a group each member without the key asks. The answer is for one of them, or for all again.
 func TestFaultE5AResendInAGroup(t *testing.T) {
 	e := start(t, Options{})
 	addPhones(t, e, beto, caro)

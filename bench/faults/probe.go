@@ -9,7 +9,7 @@ import (
 	"session-manager/node/ownership"
 )
 
-// probeEvery is between two questions of somebody who has nothing to do with what goes on.
+// probeEvery is the pause between two questions of a caller that the fault does not concern.
 const probeEvery = 50 * time.Millisecond
 
 // probe asks for the state of clientes, one after the other, as their callers do.

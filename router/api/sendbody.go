@@ -17,8 +17,8 @@ const MaxText = 65536
 
 const missingFields = "Missing required fields: to, message"
 
-// byteOrderMark is what some programs put before their UTF-8.
-var byteOrderMark = []byte("\uFEFF")
+// ByteOrderMark is what some programs put before their UTF-8; JSON has none.
+var ByteOrderMark = []byte("\uFEFF")
 
 // problem is why a body is refused with 400.
 type problem struct{ code, message string }
@@ -33,7 +33,7 @@ func parseSend(body []byte, c ownership.Cliente) (to, text string, refused *prob
 	}
 	// A map, as the fields of a struct would match keys in any case.
 	var in map[string]json.RawMessage
-	if err := json.Unmarshal(bytes.TrimPrefix(body, byteOrderMark), &in); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(body, ByteOrderMark), &in); err != nil {
 		return "", "", invalid("Body is not valid JSON")
 	}
 	to, toOK := digitsOrText(in["to"])
