@@ -7,6 +7,8 @@
 //	nodes/<name>     a Member, on the node's lease
 //	owners/<cliente> an owner, on the owner's lease; its create revision is the fencing token
 //	accused/<inc>    who accused the process of that incarnation of being dead (rule 9)
+//	moves/<cliente>, drains/<node>       an operator's orders
+//	secret/agreed, secret/fingerprints   what nodes without a secret file agreed on; which secrets nodes have
 //
 // Every call has a time limit of its own, Timing.RenewTimeout. A call that changes something
 // fails with ownership.ErrUnknownOutcome unless it was certainly not carried out; call.outcome

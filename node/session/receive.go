@@ -112,7 +112,8 @@ func unseal(ctx context.Context, client *whatsmeow.Client, e *events.Message, p 
 }
 
 // unreadable stores that a message came which could not be decrypted. Its sender has been asked for another
-// copy, which takes its place; many of these mean a ruined ratchet.
+// copy, which takes its place; many of these mean a ruined ratchet. whatsmeow has acknowledged the message
+// already, so what is returned decides nothing: one that cannot be stored here is known by its copy alone.
 func (s *Session) unreadable(e *events.UndecryptableMessage) bool {
 	s.engine.metrics.incoming.WithLabelValues("undecryptable").Inc()
 	if e.Info.IsFromMe || e.DecryptFailMode == events.DecryptFailHide {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The deletions here carry no token, alone of all writes: what they delete is told by its age,
-// which has nothing to do with who owns the cliente.
+// The deletions here carry no token: what they delete is told by its age, which has nothing to do with
+// who owns the cliente.
 
 // ForgetSends deletes at most limit sends that were stored longer ago than age, and acknowledged
 // longer ago or never, by the database's clock; it returns how many. One whose outcome is unknown

@@ -5,7 +5,8 @@ import (
 )
 
 // Texts that were sent are kept in clear for recipients that ask to have one again. They go after a day
-// (Store.ForgetTexts), and of one cliente no more are kept than maxTexts, whoever has them sent: the oldest go.
+// (Store.ForgetTexts), and the oldest of a cliente's go where they are more than maxTexts, which is
+// looked at after each trimEvery bytes that an owner has added.
 
 const (
 	maxTexts = 16 << 20 // bytes of one account
